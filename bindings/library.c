@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+#include "library.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "embedded.h"
+#include "lauxlib.h"
+#include "lua_version.h"
+#include "lualib.h"
+#include "outcome.h"
+#include "pipe.h"
+#include "runtime.h"
+
+int luaopen_lfs(lua_State *L);
+
+/* ---- Sources ------------------------------------------------------------------- */
+
+static int read_file(lua_State *L, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    luaL_Buffer buffer;
+    size_t got;
+    if (!file)
+        return 0;
+    luaL_buffinit(L, &buffer);
+    do {
+        char *room = luaL_prepbuffer(&buffer);
+        got = fread(room, 1, LUAL_BUFFERSIZE, file);
+        luaL_addsize(&buffer, got);
+    } while (got == LUAL_BUFFERSIZE);
+    fclose(file);
+    luaL_pushresult(&buffer);
+    return 1;
+}
+
+int ph_library_source(lua_State *L, const char *folder, const char *name)
+{
+    if (folder) {
+        int found =
+            read_file(L, lua_pushfstring(L, "%s/%s", folder, name));
+        lua_remove(L, found ? -2 : -1);
+        if (found)
+            return 1;
+    }
+    for (size_t i = 0; i < ph_embedded_count; i++) {
+        if (strcmp(ph_embedded[i].name, name) != 0)
+            continue;
+        lua_pushlstring(L, (const char *)ph_embedded[i].data,
+                        ph_embedded[i].size);
+        return 1;
+    }
+    return 0;
+}
+
+/* library_source(name, folder) -> text · nil */
+static int library_source(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    return ph_library_source(L, luaL_optstring(L, 2, NULL), name);
+}
+
+/* library_names() -> the names of all embedded files */
+static int library_names(lua_State *L)
+{
+    lua_createtable(L, (int)ph_embedded_count, 0);
+    for (size_t i = 0; i < ph_embedded_count; i++) {
+        lua_pushstring(L, ph_embedded[i].name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* ---- Functions of the core -------------------------------------------------------- */
+
+/* log(level, message, fields): fields is a list key, value, key … of texts */
+static int log_line(lua_State *L)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error",
+                                         NULL};
+    enum { MOST = 32 };
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    const char *fields[MOST];
+    int level = luaL_checkoption(L, 1, NULL, levels);
+    const char *text = luaL_checkstring(L, 2);
+    lua_Integer count = lua_istable(L, 3) ? luaL_len(L, 3) : 0;
+    if (count > MOST)
+        count = MOST;
+    luaL_checkstack(L, MOST, NULL);
+    for (lua_Integer i = 0; i < count; i++) {
+        lua_geti(L, 3, i + 1);
+        fields[i] = luaL_checkstring(L, -1);
+    }
+    runtime->log(runtime->log_user, (enum ph_level)level, text, fields,
+                 (size_t)count);
+    return 0;
+}
+
+/* fields(pipe, table): the fields that indexing the pipe finds */
+static int set_fields(lua_State *L)
+{
+    luaL_checkudata(L, 1, PH_PIPE);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, PH_PIPE_FIELDS_VALUE);
+    return 0;
+}
+
+/* set_timeout(pipe, ms): of the handle; nil: none */
+static int set_timeout(lua_State *L)
+{
+    struct lua_pipe *self = ph_pipe_check(L, 1);
+    self->timeout_ms = luaL_optnumber(L, 2, -1);
+    return 0;
+}
+
+/* host_close(pipe): closed by the host, so that what the script still does with
+ * it returns nil, "closed" */
+static int host_close(lua_State *L)
+{
+    struct lua_pipe *self = luaL_checkudata(L, 1, PH_PIPE);
+    self->host_closed = true;
+    if (self->pipe)
+        ph_pipe_close(self->pipe);
+    return 0;
+}
+
+/* is_open(pipe) -> false: the script or the host has closed it */
+static int is_open(lua_State *L)
+{
+    struct lua_pipe *self = luaL_checkudata(L, 1, PH_PIPE);
+    lua_pushboolean(L, self->pipe &&
+                           ph_pipe_state(self->pipe) != PH_PIPE_CLOSED);
+    return 1;
+}
+
+static void add_name(void *user, const char *name)
+{
+    lua_State *L = user;
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+}
+
+/* list() -> names of the plain pipes that somebody serves */
+static int list(lua_State *L)
+{
+    lua_newtable(L);
+    ph_pipe_list(add_name, L);
+    return 1;
+}
+
+/* interrupt(task): what it waits for returns nil, "cancelled"; the task itself
+ * goes on */
+static int interrupt(lua_State *L)
+{
+    ph_op_cancel(&ph_task_check(L, 1)->call);
+    return 0;
+}
+
+static int phase(lua_State *L)
+{
+    static const char *const names[] = {"loading", "checking", "running",
+                                        NULL};
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    lua_pushstring(L, names[runtime->phase]);
+    if (!lua_isnoneornil(L, 1))
+        runtime->phase = (enum ph_phase)luaL_checkoption(L, 1, NULL, names);
+    return 1;
+}
+
+/* commit(): the script runs; the tasks that waited for that start */
+static int commit(lua_State *L)
+{
+    ph_runtime_commit(ph_runtime_of(L));
+    return 0;
+}
+
+/* checked(error) -> the place where a check ended, nil for other errors */
+static int checked(lua_State *L)
+{
+    if (lua_touserdata(L, 1) != (const void *)&ph_check_reached)
+        return 0;
+    lua_getfield(L, LUA_REGISTRYINDEX, "pipehost.checked");
+    return 1;
+}
+
+/* failure(code, op, pipe, message) -> nil, code, info */
+static int failure(lua_State *L)
+{
+    lua_settop(L, 4);
+    lua_pushnil(L);
+    lua_pushvalue(L, 1);
+    lua_createtable(L, 0, 4);
+    luaL_setmetatable(L, PH_INFO);
+    lua_pushvalue(L, 1);
+    lua_setfield(L, -2, "code");
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "op");
+    lua_pushvalue(L, 3);
+    lua_setfield(L, -2, "pipe");
+    lua_pushvalue(L, 4);
+    lua_setfield(L, -2, "message");
+    return 3;
+}
+
+/* is_info(value) -> boolean */
+static int is_info(lua_State *L)
+{
+    bool is = lua_istable(L, 1) && lua_getmetatable(L, 1);
+    if (is) {
+        luaL_getmetatable(L, PH_INFO);
+        is = lua_rawequal(L, -1, -2);
+    }
+    lua_pushboolean(L, is);
+    return 1;
+}
+
+/* check_options(table, names, what): raises on an unknown key, with the near
+ * one */
+static int check_options(lua_State *L)
+{
+    enum { MOST = 64 };
+    const char *names[MOST + 1];
+    lua_Integer count = luaL_len(L, 2);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_argcheck(L, count <= MOST, 2, "too many names");
+    luaL_checkstack(L, MOST, NULL);
+    for (lua_Integer i = 0; i < count; i++) {
+        lua_geti(L, 2, i + 1);
+        names[i] = luaL_checkstring(L, -1);
+    }
+    names[count] = NULL;
+    ph_check_options(L, 1, names, luaL_checkstring(L, 3));
+    return 0;
+}
+
+/* guard(what): raises where the script may not use pipes yet */
+static int guard(lua_State *L)
+{
+    ph_phase_check(L, luaL_checkstring(L, 1));
+    return 0;
+}
+
+static const luaL_Reg functions[] = {
+    {"log", log_line},
+    {"fields", set_fields},
+    {"set_timeout", set_timeout},
+    {"host_close", host_close},
+    {"interrupt", interrupt},
+    {"is_open", is_open},
+    {"list", list},
+    {"phase", phase},
+    {"commit", commit},
+    {"checked", checked},
+    {"failure", failure},
+    {"is_info", is_info},
+    {"check_options", check_options},
+    {"guard", guard},
+    {"library_source", library_source},
+    {"library_names", library_names},
+    {NULL, NULL},
+};
+
+void ph_library_open(lua_State *L)
+{
+    luaL_openlibs(L);
+    luaL_requiref(L, "lfs", luaopen_lfs, 0);
+    lua_pop(L, 1);
+    ph_outcome_open(L);
+    ph_operation_open(L);
+    ph_pipe_open(L);
+    luaL_newlib(L, functions);
+    ph_task_open(L);
+    ph_open_open(L);
+    luaL_getmetatable(L, PH_PIPE);
+    lua_getfield(L, -1, "methods");
+    lua_setfield(L, -3, "methods");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "outcome.h"
+
+#include <string.h>
+
+#include "lauxlib.h"
+#include "pipe.h"
+#include "runtime.h"
+
+static const char *const verbs[] = {
+    [PH_OP_CREATE] = "create",       [PH_OP_OPEN] = "open",
+    [PH_OP_AVAILABLE] = "available", [PH_OP_CONNECT] = "connect",
+    [PH_OP_READ] = "read",           [PH_OP_WRITE] = "write",
+    [PH_OP_TRANSACT] = "transact",   [PH_OP_FLUSH] = "flush",
+    [PH_OP_CLOSE] = "close",
+};
+
+static const char *const reasons[PH_STATUS_COUNT] = {
+    [PH_PENDING] = "is not done yet",
+    [PH_TIMEOUT] = "timed out",
+    [PH_CANCELLED] = "was cancelled",
+    [PH_CLOSED] = "the other end has closed",
+    [PH_BUSY] = "all instances are busy",
+    [PH_ABSENT] = "there is no such pipe",
+    [PH_DENIED] = "access is denied",
+    [PH_EXISTS] = "another server has this name already",
+    [PH_TOOBIG] = "the message is longer than the pipe's max_message",
+    [PH_MODE] = "the pipe has another mode",
+    [PH_PROTOCOL] = "what came is not what the protocol asks for",
+    [PH_NOMEM] = "out of memory",
+    [PH_BUDGET] = "the script has used up its budget",
+    [PH_SYSTEM] = "the system refused",
+};
+
+struct failure {
+    enum ph_status status;
+    const char *verb, *name, *why;
+    long os;
+    int64_t bytes;
+};
+
+static void push_sentence(lua_State *L, const struct failure *failure)
+{
+    const char *why = failure->why ? failure->why : reasons[failure->status];
+    const char *code = ph_status_name(failure->status);
+    lua_pushfstring(L, "%s%s%s: %s (%s", failure->verb,
+                    failure->name ? " " : "",
+                    failure->name ? failure->name : "", why, code);
+    if (failure->os)
+        lua_pushfstring(L, ", system error %I)", (LUAI_UACINT)failure->os);
+    else
+        lua_pushliteral(L, ")");
+    lua_concat(L, 2);
+}
+
+static int push_failure(lua_State *L, const struct failure *failure)
+{
+    lua_pushnil(L);
+    lua_pushstring(L, ph_status_name(failure->status));
+    lua_createtable(L, 0, 6);
+    luaL_setmetatable(L, PH_INFO);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, "code");
+    lua_pushstring(L, failure->verb);
+    lua_setfield(L, -2, "op");
+    lua_pushstring(L, failure->name);
+    lua_setfield(L, -2, "pipe");
+    if (failure->os) {
+        lua_pushinteger(L, failure->os);
+        lua_setfield(L, -2, "os");
+    }
+    if (failure->bytes >= 0) {
+        lua_pushinteger(L, failure->bytes);
+        lua_setfield(L, -2, "bytes");
+    }
+    push_sentence(L, failure);
+    lua_setfield(L, -2, "message");
+    return 3;
+}
+
+int ph_push_failure(lua_State *L, const struct ph_op *op, const char *verb,
+                    const char *name)
+{
+    struct failure failure = {.status = op->status,
+                              .verb = verb,
+                              .name = name,
+                              .why = op->why,
+                              .os = op->os,
+                              .bytes = op->bytes};
+    return push_failure(L, &failure);
+}
+
+int ph_push_status(lua_State *L, enum ph_status status, const char *verb,
+                   const char *name, long os)
+{
+    struct failure failure = {
+        .status = status, .verb = verb, .name = name, .os = os, .bytes = -1};
+    return push_failure(L, &failure);
+}
+
+static int mark_host(lua_State *L)
+{
+    lua_pushliteral(L, "host");
+    lua_setfield(L, -2, "by");
+    return 3;
+}
+
+static const char host_closed[] = "the host has closed it";
+
+int ph_push_start_failure(lua_State *L, enum ph_status status, int pipe_index)
+{
+    struct failure failure = {.status = status,
+                              .verb = "use",
+                              .name = ph_pipe_name(L, pipe_index),
+                              .bytes = -1};
+    if (status != PH_CLOSED)
+        return push_failure(L, &failure);
+    failure.why = host_closed;
+    push_failure(L, &failure);
+    return mark_host(L);
+}
+
+/* A message's end is told only by read, which may take it in parts. */
+static int push_data(lua_State *L, const struct ph_op *op)
+{
+    lua_pushlstring(L, op->len ? (const char *)op->data : "", op->len);
+    if (op->kind != PH_OP_READ || op->goal != PH_READ_SOME)
+        return 1;
+    lua_pushboolean(L, op->more);
+    return 2;
+}
+
+int ph_push_result(lua_State *L, struct ph_op *op, int pipe_index)
+{
+    const char *verb = verbs[op->kind];
+    const char *name = op->name;
+    if (pipe_index)
+        name = ph_pipe_name(L, pipe_index);
+    if (op->kind == PH_OP_READ && op->goal == PH_READ_MESSAGE)
+        verb = "receive";
+    if (op->status == PH_MISUSE)
+        return luaL_error(L, "%s %s: %s", verb, name ? name : "", op->why);
+    if (op->status == PH_CANCELLED && pipe_index &&
+        ((struct lua_pipe *)lua_touserdata(L, pipe_index))->host_closed)
+        return ph_push_start_failure(L, PH_CLOSED, pipe_index);
+    if (op->status != PH_OK)
+        return ph_push_failure(L, op, verb, name);
+    switch (op->kind) {
+    case PH_OP_READ:
+    case PH_OP_TRANSACT:
+        return push_data(L, op);
+    case PH_OP_CREATE:
+    case PH_OP_OPEN:
+        lua_pushvalue(L, pipe_index);
+        return 1;
+    case PH_OP_CLOSE:
+        if (!op->all_read && op->flush_deadline != PH_NOW)
+            return ph_push_status(L, PH_TIMEOUT, verb, name, 0);
+        break;
+    default:
+        break;
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* ---- Options --------------------------------------------------------------- */
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t ab = a < b ? a : b;
+    return ab < c ? ab : c;
+}
+
+#define WORD 31
+
+/* Levenshtein's distance of two short words. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[WORD + 1], na = strlen(a), nb = strlen(b);
+    if (na > WORD || nb > WORD)
+        return WORD;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t above = row[j];
+            row[j] = least(above + 1, row[j - 1] + 1,
+                           corner + (a[i - 1] != b[j - 1]));
+            corner = above;
+        }
+    }
+    return row[nb];
+}
+
+static int unknown_option(lua_State *L, const char *key,
+                          const char *const *names, const char *what)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(key) / 2 + 1;
+    for (; *names; names++) {
+        size_t d = distance(key, *names);
+        if (d > best)
+            continue;
+        best = d;
+        nearest = *names;
+    }
+    if (nearest)
+        return luaL_error(L, "%s: unknown option '%s' (did you mean '%s'?)",
+                          what, key, nearest);
+    return luaL_error(L, "%s: unknown option '%s'", what, key);
+}
+
+void ph_check_options(lua_State *L, int index, const char *const *names,
+                      const char *what)
+{
+    index = lua_absindex(L, index);
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        const char *const *at = names;
+        const char *key;
+        if (lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "%s: options have names, but one has the key %s",
+                       what, luaL_tolstring(L, -2, NULL));
+        key = lua_tostring(L, -2);
+        while (*at && strcmp(*at, key) != 0)
+            at++;
+        if (!*at)
+            unknown_option(L, key, names, what);
+        lua_pop(L, 1);
+    }
+}
+
+static int info_tostring(lua_State *L)
+{
+    lua_getfield(L, 1, "message");
+    return 1;
+}
+
+void ph_outcome_open(lua_State *L)
+{
+    luaL_newmetatable(L, PH_INFO);
+    lua_pushcfunction(L, info_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+#include "pipe.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "lauxlib.h"
+#include "outcome.h"
+#include "runtime.h"
+
+struct lua_pipe *ph_pipe_check(lua_State *L, int index)
+{
+    struct lua_pipe *self = luaL_checkudata(L, index, PH_PIPE);
+    if (!self->pipe)
+        luaL_error(L, "pipe %s is closed", ph_pipe_name(L, index));
+    return self;
+}
+
+const char *ph_pipe_name(lua_State *L, int index)
+{
+    const char *name;
+    lua_getiuservalue(L, index, PH_PIPE_NAME_VALUE);
+    name = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the userdata holds it */
+    return name ? name : "";
+}
+
+struct lua_pipe *ph_pipe_push(lua_State *L, int name)
+{
+    struct lua_pipe *self =
+        lua_newuserdatauv(L, sizeof *self, PH_PIPE_VALUES);
+    *self = (struct lua_pipe){.timeout_ms = -1};
+    luaL_setmetatable(L, PH_PIPE);
+    lua_pushvalue(L, name);
+    lua_setiuservalue(L, -2, PH_PIPE_NAME_VALUE);
+    return self;
+}
+
+/* ---- Calls that wait ---------------------------------------------------------- */
+
+static int finish(lua_State *L, struct ph_task *task)
+{
+    int values = ph_push_result(L, &task->call, 1);
+    ph_op_clear(&task->call);
+    return values;
+}
+
+static int resumed(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    ph_wait_resumed(L);
+    return finish(L, ph_runtime_of(L)->current);
+}
+
+int ph_pipe_await(lua_State *L, struct ph_task *task)
+{
+    if (task->call.state == PH_OP_DONE)
+        return finish(L, task);
+    return ph_wait_yield(L, task, resumed);
+}
+
+/* What every method needs that starts an operation and waits for it. */
+struct call {
+    struct lua_pipe *self;
+    struct ph_task *task;
+    struct ph_op *op;
+    int64_t deadline;
+};
+
+static struct call begin(lua_State *L, const char *what, int ms_index)
+{
+    struct call call = {.self = ph_pipe_check(L, 1)};
+    call.deadline = ph_check_deadline(L, ms_index, call.self->timeout_ms);
+    call.task = ph_wait_check(L, what);
+    call.op = ph_task_call(call.task);
+    return call;
+}
+
+static int await(lua_State *L, struct call *call, enum ph_status started)
+{
+    if (started == PH_MISUSE && call->self->host_closed)
+        started = PH_CLOSED;
+    if (started == PH_MISUSE)
+        return luaL_error(L, "pipe %s: %s", ph_pipe_name(L, 1), call->op->why);
+    if (started != PH_OK)
+        return ph_push_start_failure(L, started, 1);
+    return ph_pipe_await(L, call->task);
+}
+
+static size_t check_count(lua_State *L, int index, size_t fallback)
+{
+    lua_Integer count = luaL_optinteger(L, index, (lua_Integer)fallback);
+    luaL_argcheck(L, count >= 0 && count <= INT32_MAX, index,
+                  "a number of bytes, 0 to 2147483647");
+    return (size_t)count;
+}
+
+/* read(max, ms): what is there, at most max bytes -> data, more */
+static int pipe_read(lua_State *L)
+{
+    struct call call = begin(L, "pipe:read", 3);
+    size_t max = check_count(L, 2, PH_MESSAGE_MAX);
+    luaL_argcheck(L, max > 0, 2, "a read takes at least one byte");
+    return await(L, &call,
+                 ph_read_start(call.op, call.self->pipe, PH_READ_SOME, max,
+                               call.deadline));
+}
+
+/* read_exact(n, ms) -> n bytes */
+static int pipe_read_exact(lua_State *L)
+{
+    struct call call = begin(L, "pipe:read_exact", 3);
+    size_t count;
+    luaL_checkinteger(L, 2);
+    count = check_count(L, 2, 0);
+    return await(L, &call,
+                 ph_read_start(call.op, call.self->pipe, PH_READ_EXACT, count,
+                               call.deadline));
+}
+
+/* read_line(ms) -> a line without its end */
+static int pipe_read_line(lua_State *L)
+{
+    struct call call = begin(L, "pipe:read_line", 2);
+    return await(L, &call,
+                 ph_read_start(call.op, call.self->pipe, PH_READ_LINE, 0,
+                               call.deadline));
+}
+
+/* receive(ms) -> one whole message */
+static int pipe_receive(lua_State *L)
+{
+    struct call call = begin(L, "pipe:receive", 2);
+    return await(L, &call,
+                 ph_read_start(call.op, call.self->pipe, PH_READ_MESSAGE, 0,
+                               call.deadline));
+}
+
+/* write(data, ms) -> true */
+static int pipe_write(lua_State *L)
+{
+    size_t len;
+    const char *data = luaL_checklstring(L, 2, &len);
+    struct call call = begin(L, "pipe:write", 3);
+    return await(L, &call,
+                 ph_write_start(call.op, call.self->pipe, data, len,
+                                call.deadline));
+}
+
+/* send(data, ms): one whole message -> true */
+static int pipe_send(lua_State *L)
+{
+    struct ph_info info;
+    ph_pipe_info(ph_pipe_check(L, 1)->pipe, &info);
+    if (info.mode == PH_MODE_BYTE)
+        return luaL_error(L,
+                          "pipe %s: only a message pipe sends messages; "
+                          "use write",
+                          ph_pipe_name(L, 1));
+    return pipe_write(L);
+}
+
+/* transact(data, ms) -> the reply */
+static int pipe_transact(lua_State *L)
+{
+    size_t len;
+    const char *data = luaL_checklstring(L, 2, &len);
+    struct call call = begin(L, "pipe:transact", 3);
+    return await(L, &call,
+                 ph_transact_start(call.op, call.self->pipe, data, len,
+                                   call.deadline));
+}
+
+/* connect(ms): waits for a client of a created instance -> true */
+static int pipe_connect(lua_State *L)
+{
+    struct call call = begin(L, "pipe:connect", 2);
+    return await(L, &call,
+                 ph_connect_start(call.op, call.self->pipe, call.deadline));
+}
+
+/* flush(ms): until the peer has read all -> true */
+static int pipe_flush(lua_State *L)
+{
+    struct call call = begin(L, "pipe:flush", 2);
+    return await(L, &call,
+                 ph_flush_start(call.op, call.self->pipe, call.deadline));
+}
+
+/* ---- Close ---------------------------------------------------------------------- */
+
+/* The handle is the script's no more, whatever comes of the close. */
+static struct ph_pipe *give_up(struct lua_pipe *self)
+{
+    struct ph_pipe *pipe = self->pipe;
+    self->pipe = NULL;
+    return pipe;
+}
+
+/* close(ms): true; with ms: whether the peer has read everything */
+static int pipe_close(lua_State *L)
+{
+    struct lua_pipe *self = luaL_checkudata(L, 1, PH_PIPE);
+    int64_t flush = lua_isnoneornil(L, 2) ? PH_NOW
+                                          : ph_check_deadline(L, 2, -1);
+    enum ph_status started;
+    struct ph_task *task;
+    struct ph_op *op;
+    struct ph_pipe *pipe;
+    if (!self->pipe || ph_pipe_state(self->pipe) == PH_PIPE_CLOSED) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    task = ph_wait_check(L, "pipe:close");
+    op = ph_task_call(task);
+    pipe = give_up(self);
+    started = ph_close_start(op, pipe, flush);
+    ph_pipe_release(pipe);
+    if (started != PH_OK)
+        return luaL_error(L, "pipe %s: %s", ph_pipe_name(L, 1), op->why);
+    return ph_pipe_await(L, task);
+}
+
+static int pipe_gc(lua_State *L)
+{
+    struct lua_pipe *self = luaL_checkudata(L, 1, PH_PIPE);
+    struct ph_pipe *pipe = give_up(self);
+    if (pipe)
+        ph_pipe_release(pipe);
+    return 0;
+}
+
+/* ---- Calls that don't wait ------------------------------------------------------- */
+
+/* disconnect() -> true: drops the client, unread data with it */
+static int pipe_disconnect(lua_State *L)
+{
+    struct lua_pipe *self = ph_pipe_check(L, 1);
+    const char *why;
+    enum ph_status status = ph_pipe_disconnect(self->pipe, &why);
+    if (status == PH_MISUSE)
+        return luaL_error(L, "pipe %s: %s", ph_pipe_name(L, 1), why);
+    if (status != PH_OK)
+        return ph_push_status(L, status, "disconnect", ph_pipe_name(L, 1), 0);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* peek() -> { available, left } in bytes */
+static int pipe_peek(lua_State *L)
+{
+    struct lua_pipe *self = ph_pipe_check(L, 1);
+    struct ph_peek peek;
+    long os = 0;
+    enum ph_status status = ph_pipe_peek(self->pipe, &peek, &os);
+    if (status == PH_MISUSE)
+        return luaL_error(L, "pipe %s: peek: nobody is connected (230)",
+                          ph_pipe_name(L, 1));
+    if (status != PH_OK)
+        return ph_push_status(L, status, "peek", ph_pipe_name(L, 1), os);
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, (lua_Integer)peek.available);
+    lua_setfield(L, -2, "available");
+    lua_pushinteger(L, (lua_Integer)peek.left);
+    lua_setfield(L, -2, "left");
+    return 1;
+}
+
+/* peer() -> { pid, uid or sid } */
+static int pipe_peer(lua_State *L)
+{
+    struct lua_pipe *self = ph_pipe_check(L, 1);
+    struct ph_peer peer;
+    long os = 0;
+    enum ph_status status = ph_pipe_peer(self->pipe, &peer, &os);
+    if (status == PH_MISUSE)
+        return luaL_error(L, "pipe %s: peer: nobody is connected",
+                          ph_pipe_name(L, 1));
+    if (status != PH_OK)
+        return ph_push_status(L, status, "peer", ph_pipe_name(L, 1), os);
+    lua_createtable(L, 0, 2);
+    lua_pushinteger(L, peer.pid);
+    lua_setfield(L, -2, "pid");
+    if (peer.has_uid)
+        lua_pushinteger(L, peer.uid);
+    else
+        lua_pushstring(L, peer.sid);
+    lua_setfield(L, -2, peer.has_uid ? "uid" : "sid");
+    return 1;
+}
+
+static void set_text(lua_State *L, const char *key, const char *value)
+{
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, key);
+}
+
+static void set_count(lua_State *L, const char *key, uint32_t value)
+{
+    if (!value)
+        return; /* not known */
+    if (value == PH_INSTANCES_MAX)
+        lua_pushnumber(L, HUGE_VAL);
+    else
+        lua_pushinteger(L, value);
+    lua_setfield(L, -2, key);
+}
+
+/* info() -> { name, path, server, mode, direction, state, instances,
+ * max_instances, max_message } */
+static int pipe_info(lua_State *L)
+{
+    static const char *const modes[] = {"any", "message", "byte"};
+    static const char *const directions[] = {"duplex", "inbound", "outbound"};
+    static const char *const states[] = {"new", "listening", "connected",
+                                         "disconnected", "closed"};
+    struct lua_pipe *self = ph_pipe_check(L, 1);
+    struct ph_info info;
+    ph_pipe_info(self->pipe, &info);
+    lua_createtable(L, 0, 9);
+    set_text(L, "name", ph_pipe_name(L, 1));
+    set_text(L, "path", info.path);
+    set_text(L, "mode", modes[info.mode]);
+    set_text(L, "direction", directions[info.direction]);
+    set_text(L, "state", states[info.state]);
+    set_count(L, "instances", info.instances);
+    set_count(L, "max_instances", info.max_instances);
+    lua_pushboolean(L, info.server);
+    lua_setfield(L, -2, "server");
+    lua_pushinteger(L, (lua_Integer)info.max_message);
+    lua_setfield(L, -2, "max_message");
+    return 1;
+}
+
+static int pipe_tostring(lua_State *L)
+{
+    struct lua_pipe *self = luaL_checkudata(L, 1, PH_PIPE);
+    lua_pushfstring(L, "pipe %s%s", ph_pipe_name(L, 1),
+                    self->pipe ? "" : " (closed)");
+    return 1;
+}
+
+/* Methods first, then the connection's own fields. Upvalue 1: the methods. */
+static int pipe_index(lua_State *L)
+{
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    if (lua_getiuservalue(L, 1, PH_PIPE_FIELDS_VALUE) != LUA_TTABLE)
+        return 0;
+    lua_pushvalue(L, 2);
+    lua_gettable(L, -2);
+    return 1;
+}
+
+/* Only `state` is the script's to set; the other fields are the host's. */
+static int pipe_newindex(lua_State *L)
+{
+    const char *key = luaL_checkstring(L, 2);
+    luaL_checkudata(L, 1, PH_PIPE);
+    if (strcmp(key, "state") != 0 ||
+        lua_getiuservalue(L, 1, PH_PIPE_FIELDS_VALUE) != LUA_TTABLE)
+        return luaL_error(L,
+                          "a pipe has no field '%s' to set; a server's "
+                          "connection keeps its data in conn.state",
+                          key);
+    lua_insert(L, 2);
+    lua_settable(L, 2);
+    return 0;
+}
+
+static const luaL_Reg methods[] = {
+    {"read", pipe_read},
+    {"read_exact", pipe_read_exact},
+    {"read_line", pipe_read_line},
+    {"receive", pipe_receive},
+    {"write", pipe_write},
+    {"send", pipe_send},
+    {"transact", pipe_transact},
+    {"connect", pipe_connect},
+    {"flush", pipe_flush},
+    {"close", pipe_close},
+    {"disconnect", pipe_disconnect},
+    {"peek", pipe_peek},
+    {"peer", pipe_peer},
+    {"info", pipe_info},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", pipe_gc},
+    {"__close", pipe_gc},
+    {"__tostring", pipe_tostring},
+    {"__newindex", pipe_newindex},
+    {NULL, NULL},
+};
+
+void ph_pipe_open(lua_State *L)
+{
+    luaL_newmetatable(L, PH_PIPE);
+    luaL_setfuncs(L, metamethods, 0);
+    luaL_newlib(L, methods);
+    ph_operation_methods(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "methods"); /* the library adds its own in Lua */
+    lua_pushcclosure(L, pipe_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The Lua type "pipehost.pipe" and what other bindings need of it. */
+#ifndef PH_BINDING_PIPE_H
+#define PH_BINDING_PIPE_H
+
+#include "lua.h"
+#include "overlapped.h"
+
+struct lua_pipe {
+    struct ph_pipe *pipe;   /* NULL: closed by the script, or not yet open */
+    lua_Number timeout_ms;  /* of the handle; negative: none */
+    bool host_closed;       /* the host closed it: outcomes, no misuse */
+};
+
+/* User values of the userdata: the pipe's name, and a table of fields. */
+enum { PH_PIPE_NAME_VALUE = 1, PH_PIPE_FIELDS_VALUE, PH_PIPE_VALUES = 2 };
+
+/* The userdata at `index` (an argument error if it is none), open. Raises when
+ * the script has closed it. */
+struct lua_pipe *ph_pipe_check(lua_State *L, int index);
+
+/* The name of the pipe at `index`, valid while its userdata lives. */
+const char *ph_pipe_name(lua_State *L, int index);
+
+/* Pushes a new closed userdata with the name at stack index `name`. */
+struct lua_pipe *ph_pipe_push(lua_State *L, int name);
+
+/* Leaves the coroutine for task->call, or gives its result if it is DONE; the
+ * pipe's userdata is at stack index 1. For tail calls. */
+struct ph_task;
+int ph_pipe_await(lua_State *L, struct ph_task *task);
+
+/* Raises when the script may not use pipes yet (loading, checking); under check
+ * what it raises is the address of ph_check_reached. */
+extern const char ph_check_reached;
+void ph_phase_check(lua_State *L, const char *what);
+
+/* The metatable of operations; read_op, write_op … go into the table of pipe
+ * methods on top; the signal of the operation at `index`, NULL if it is none. */
+void ph_operation_open(lua_State *L);
+void ph_operation_methods(lua_State *L);
+struct ph_signal *ph_operation_signal(lua_State *L, int index);
+
+/* The functions create, open, available go into the table on top. */
+void ph_open_open(lua_State *L);
+/* The metatable of pipes. */
+void ph_pipe_open(lua_State *L);
+
+#endif

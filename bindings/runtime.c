@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lauxlib.h"
+
+struct ph_runtime *ph_runtime_of(lua_State *L)
+{
+    struct ph_runtime *runtime;
+    memcpy(&runtime, lua_getextraspace(L), sizeof runtime);
+    return runtime;
+}
+
+void ph_runtime_log(struct ph_runtime *runtime, enum ph_level level,
+                    const char *format, ...)
+{
+    char text[4096];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    runtime->log(runtime->log_user, level, text, NULL, 0);
+}
+
+int64_t ph_check_deadline(lua_State *L, int index, lua_Number fallback_ms)
+{
+    lua_Number ms = luaL_optnumber(L, index, fallback_ms);
+    bool given = !lua_isnoneornil(L, index);
+    luaL_argcheck(L, !given || ms >= 0, index,
+                  "a time is a number of milliseconds, 0 or more");
+    if (ms < 0 || ms > 9e12)
+        return PH_FOREVER;
+    if (ms == 0)
+        return PH_NOW;
+    return ph_port_now(ph_runtime_of(L)->port) + (int64_t)(ms * 1000);
+}
+
+/* ---- Running --------------------------------------------------------------- */
+
+static void ended(struct ph_task *task)
+{
+    lua_State *L = task->runtime->L;
+    assert(task->call.state != PH_OP_PENDING);
+    task->state = PH_TASK_DONE;
+    *task->link = task->next;
+    if (task->next)
+        task->next->link = task->link;
+    task->link = NULL;
+    if (--task->runtime->task_count == 0)
+        ph_signal_set(&task->runtime->idle);
+    ph_op_clear(&task->call);
+    ph_signal_set(&task->ended);
+    luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
+    task->ref = LUA_NOREF;
+}
+
+static void report(struct ph_task *task)
+{
+    const char *text = lua_tostring(task->co, -1);
+    if (!task->observed && !task->ended.waiters && !task->cancelled)
+        ph_runtime_log(task->runtime, PH_LOG_ERROR, "%s",
+                       text ? text : "an error without a message");
+}
+
+/* The one place where the loop enters Lua. */
+static void ph_task_resume(struct ph_task *task)
+{
+    struct ph_runtime *runtime = task->runtime;
+    struct ph_task *before = runtime->current;
+    int args = task->state == PH_TASK_READY ? task->results : 0;
+    int status;
+    assert(task->state != PH_TASK_RUNS && task->state != PH_TASK_DONE);
+    task->state = PH_TASK_RUNS;
+    task->yielded = false;
+    runtime->current = task;
+    status = lua_resume(task->co, NULL, args, &task->results);
+    runtime->current = before;
+    if (status == LUA_YIELD) {
+        task->state = PH_TASK_WAITS;
+        lua_pop(task->co, task->results);
+        /* A plain coroutine.yield gives way to others for one turn. */
+        if (!task->yielded)
+            ph_timer_start(runtime->port, &task->timer, 0);
+        return;
+    }
+    /* The body runs protected: its first result says how it ended. */
+    task->failed = status != LUA_OK ||
+                   !lua_toboolean(task->co, -task->results);
+    if (task->failed)
+        report(task);
+    ended(task);
+}
+
+static void task_ready(struct ph_timer *timer)
+{
+    ph_task_resume(ph_container_of(timer, struct ph_task, timer));
+}
+
+static void call_done(struct ph_op *op)
+{
+    ph_task_resume(op->user);
+}
+
+static void wait_done(struct ph_wait *wait)
+{
+    ph_task_resume(wait->user);
+}
+
+/* ---- The body of every task -------------------------------------------------- */
+
+/* The error with its traceback, as one text; one that came through another task
+ * has its traceback already. */
+static int add_traceback(lua_State *L)
+{
+    const char *message = luaL_tolstring(L, 1, NULL);
+    if (!strstr(message, "\nstack traceback:"))
+        luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+static int body_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+}
+
+/* Stack: function, arguments. Errors are caught here, inside the coroutine, so
+ * that <close> variables may still wait. */
+static int body(lua_State *L)
+{
+    lua_pushcfunction(L, add_traceback);
+    lua_insert(L, 1);
+    return body_done(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0,
+                                   body_done),
+                     0);
+}
+
+static void link_task(struct ph_task *task)
+{
+    struct ph_runtime *runtime = task->runtime;
+    task->next = runtime->tasks;
+    if (task->next)
+        task->next->link = &task->next;
+    task->link = &runtime->tasks;
+    runtime->tasks = task;
+    runtime->task_count++;
+    ph_signal_reset(&runtime->idle);
+}
+
+struct ph_task *ph_task_spawn(lua_State *L, int args)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    struct ph_task *task = lua_newuserdatauv(L, sizeof *task, 1);
+    memset(task, 0, sizeof *task);
+    task->runtime = runtime;
+    task->state = PH_TASK_DONE;
+    luaL_setmetatable(L, PH_TASK);
+    task->co = lua_newthread(L);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, -1);
+    task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    /* From here on nothing raises. */
+    lua_insert(L, -args - 2);
+    lua_pushcfunction(task->co, body);
+    lua_xmove(L, task->co, args + 1);
+    task->state = PH_TASK_READY;
+    task->results = args + 1;
+    task->timer.fire = task_ready;
+    link_task(task);
+    /* The host's own tasks, the load among them, start in any phase. */
+    if (runtime->phase == PH_PHASE_RUNNING || !runtime->current)
+        ph_timer_start(runtime->port, &task->timer, 0);
+    return task;
+}
+
+void ph_runtime_commit(struct ph_runtime *runtime)
+{
+    runtime->phase = PH_PHASE_RUNNING;
+    for (struct ph_task *task = runtime->tasks; task; task = task->next)
+        if (task->state == PH_TASK_READY)
+            ph_timer_start(runtime->port, &task->timer, 0);
+}
+
+/* ---- Waiting ----------------------------------------------------------------- */
+
+struct ph_task *ph_wait_check(lua_State *L, const char *what)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    struct ph_task *task = runtime->current;
+    if (!task || !lua_isyieldable(L))
+        luaL_error(L,
+                   "%s cannot wait here: inside table.sort, string.gsub, a "
+                   "finalizer or another C function",
+                   what);
+    if (task->cancelled)
+        luaL_error(L, "cancelled");
+    return task;
+}
+
+int ph_wait_yield(lua_State *L, struct ph_task *task, lua_KFunction k)
+{
+    assert(task->runtime->current == task);
+    task->yielded = true;
+    return lua_yieldk(L, 0, 0, k);
+}
+
+void ph_wait_resumed(lua_State *L)
+{
+    if (ph_runtime_of(L)->current->cancelled)
+        luaL_error(L, "cancelled");
+}
+
+struct ph_op *ph_task_call(struct ph_task *task)
+{
+    task->call.done = call_done;
+    task->call.user = task;
+    return &task->call;
+}
+
+bool ph_task_wait_one(struct ph_task *task, struct ph_signal *signal,
+                      int64_t deadline)
+{
+    struct ph_wait wait = {.port = task->runtime->port,
+                           .signals = (struct ph_signal *const *)&task->signal,
+                           .waiters = &task->waiter,
+                           .count = 1,
+                           .done = wait_done,
+                           .user = task};
+    task->signal = signal;
+    task->wait = wait;
+    ph_wait_start(&task->wait, deadline);
+    return task->wait.state == PH_WAIT_ENDED;
+}
+
+bool ph_task_wait_many(struct ph_task *task, struct ph_wait *wait,
+                       int64_t deadline)
+{
+    task->wait = *wait;
+    task->wait.port = task->runtime->port;
+    task->wait.done = wait_done;
+    task->wait.user = task;
+    ph_wait_start(&task->wait, deadline);
+    return task->wait.state == PH_WAIT_ENDED;
+}
+
+void ph_task_cancel(struct ph_task *task)
+{
+    if (task->state == PH_TASK_DONE || task->cancelled)
+        return;
+    task->cancelled = true;
+    if (task->state == PH_TASK_RUNS)
+        return;
+    if (task->call.state == PH_OP_PENDING) {
+        ph_op_cancel(&task->call);
+        return;
+    }
+    ph_wait_drop(&task->wait);
+    ph_timer_start(task->runtime->port, &task->timer, 0);
+}
+
+void ph_runtime_abandon(struct ph_runtime *runtime)
+{
+    for (struct ph_task *task = runtime->tasks; task; task = task->next) {
+        assert(task->call.state != PH_OP_PENDING);
+        ph_wait_drop(&task->wait);
+        ph_timer_stop(runtime->port, &task->timer);
+    }
+}

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* Tasks, events, time, and waits for one or many of them. */
+#include <string.h>
+
+#include "lauxlib.h"
+#include "outcome.h"
+#include "pipe.h"
+#include "runtime.h"
+
+struct ph_task *ph_task_check(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, PH_TASK);
+}
+
+/* ---- Tasks ----------------------------------------------------------------------- */
+
+/* spawn(fn, …) -> task: runs fn(…) as a coroutine of the loop */
+static int spawn(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    if (ph_runtime_of(L)->closing)
+        return luaL_error(L, "spawn: the script is being closed");
+    ph_task_spawn(L, lua_gettop(L) - 1);
+    return 1;
+}
+
+/* The results live on the ended coroutine's stack: true or false, then the
+ * values or the error. They stay there for the next who asks. */
+static int push_end(lua_State *L, struct ph_task *task)
+{
+    lua_State *co = task->co;
+    int count = task->failed ? 1 : task->results;
+    task->observed = true;
+    if (task->failed) {
+        lua_pushvalue(co, -1);
+        lua_xmove(co, L, 1);
+        return lua_error(L);
+    }
+    luaL_checkstack(L, count, "too many results");
+    luaL_checkstack(co, count, "too many results");
+    for (int i = 0; i < count; i++)
+        lua_pushvalue(co, -count);
+    lua_xmove(co, L, count);
+    return count;
+}
+
+static int push_waited(lua_State *L)
+{
+    struct ph_task *task = ph_task_check(L, 1);
+    if (task->state != PH_TASK_DONE)
+        return ph_push_status(L, PH_PENDING, "wait", "task", 0);
+    return push_end(L, task);
+}
+
+static int wait_resumed(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    ph_wait_resumed(L);
+    return push_waited(L);
+}
+
+/* task:wait(ms) -> true and what its function returned; raises what it raised;
+ * nil, "pending": the time was up and it goes on */
+static int task_wait(lua_State *L)
+{
+    struct ph_task *other = ph_task_check(L, 1), *task;
+    int64_t deadline = ph_check_deadline(L, 2, -1);
+    if (other->state == PH_TASK_DONE || deadline == PH_NOW)
+        return push_waited(L);
+    task = ph_wait_check(L, "task:wait");
+    if (task == other)
+        return luaL_error(L, "a task can't wait for itself");
+    if (ph_task_wait_one(task, &other->ended, deadline))
+        return push_waited(L);
+    return ph_wait_yield(L, task, wait_resumed);
+}
+
+/* task:cancel(): the wait it is in raises "cancelled" there */
+static int task_cancel(lua_State *L)
+{
+    ph_task_cancel(ph_task_check(L, 1));
+    return 0;
+}
+
+static int task_tostring(lua_State *L)
+{
+    static const char *const states[] = {"ready", "waiting", "running",
+                                         "done"};
+    lua_pushfstring(L, "task (%s)", states[ph_task_check(L, 1)->state]);
+    return 1;
+}
+
+/* ---- Events ---------------------------------------------------------------------- */
+
+static struct ph_signal *check_event(lua_State *L)
+{
+    return luaL_checkudata(L, 1, PH_EVENT);
+}
+
+/* event() -> an event, not set; manual reset */
+static int event(lua_State *L)
+{
+    struct ph_signal *signal = lua_newuserdatauv(L, sizeof *signal, 0);
+    memset(signal, 0, sizeof *signal);
+    luaL_setmetatable(L, PH_EVENT);
+    return 1;
+}
+
+static int event_set(lua_State *L)
+{
+    ph_signal_set(check_event(L));
+    return 0;
+}
+
+static int event_reset(lua_State *L)
+{
+    ph_signal_reset(check_event(L));
+    return 0;
+}
+
+static int event_is_set(lua_State *L)
+{
+    lua_pushboolean(L, check_event(L)->set);
+    return 1;
+}
+
+static int push_event(lua_State *L, bool set)
+{
+    if (!set)
+        return ph_push_status(L, PH_PENDING, "wait", "event", 0);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int event_resumed(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    ph_wait_resumed(L);
+    return push_event(L, ph_runtime_of(L)->current->wait.status == PH_OK);
+}
+
+/* event:wait(ms) -> true · nil, "pending" */
+static int event_wait(lua_State *L)
+{
+    struct ph_signal *signal = check_event(L);
+    int64_t deadline = ph_check_deadline(L, 2, -1);
+    struct ph_task *task;
+    if (signal->set || deadline == PH_NOW)
+        return push_event(L, signal->set);
+    task = ph_wait_check(L, "event:wait");
+    if (ph_task_wait_one(task, signal, deadline))
+        return push_event(L, signal->set);
+    return ph_wait_yield(L, task, event_resumed);
+}
+
+/* ---- Time ------------------------------------------------------------------------ */
+
+static int slept(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    ph_wait_resumed(L);
+    return 0;
+}
+
+/* sleep(ms): others run meanwhile; 0 gives way for one turn */
+static int sleep_ms(lua_State *L)
+{
+    int64_t deadline;
+    struct ph_task *task;
+    luaL_checknumber(L, 1);
+    deadline = ph_check_deadline(L, 1, -1);
+    task = ph_wait_check(L, "sleep");
+    ph_timer_start(task->runtime->port, &task->timer, deadline);
+    return ph_wait_yield(L, task, slept);
+}
+
+/* now() -> milliseconds, monotonic, with fractions */
+static int now(lua_State *L)
+{
+    int64_t us = ph_port_clock(ph_runtime_of(L)->port);
+    lua_pushnumber(L, (lua_Number)us / 1000);
+    return 1;
+}
+
+/* ---- Waits for many --------------------------------------------------------------- */
+
+/* Signals and waiters of one wait; the user value is a copy of the list, which
+ * keeps the items alive until then. */
+struct many {
+    struct ph_wait wait;
+    struct ph_signal **signals;
+};
+
+static struct ph_signal *check_signal(lua_State *L, int index, lua_Integer i)
+{
+    struct ph_signal *signal = ph_operation_signal(L, index);
+    struct ph_task *task = luaL_testudata(L, index, PH_TASK);
+    if (!signal)
+        signal = luaL_testudata(L, index, PH_EVENT);
+    if (task)
+        signal = &task->ended;
+    if (!signal)
+        luaL_error(L,
+                   "item %I of the list is a %s; operations, tasks and events "
+                   "can be waited for",
+                   (LUAI_UACINT)i, luaL_typename(L, index));
+    return signal;
+}
+
+/* Leaves the list at 1 and the userdata on top. */
+static struct many *collect(lua_State *L, enum ph_wait_mode mode)
+{
+    lua_Integer count;
+    struct many *many;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    count = luaL_len(L, 1);
+    luaL_argcheck(L, count > 0, 1, "nothing to wait for");
+    many = lua_newuserdatauv(
+        L,
+        sizeof *many + (size_t)count * (sizeof(struct ph_waiter) +
+                                        sizeof(struct ph_signal *)),
+        1);
+    memset(many, 0, sizeof *many);
+    many->wait.waiters = memset(many + 1, 0,
+                                (size_t)count * sizeof(struct ph_waiter));
+    many->signals = (struct ph_signal **)(many->wait.waiters + count);
+    many->wait.signals = many->signals;
+    many->wait.count = (size_t)count;
+    many->wait.mode = mode;
+    lua_createtable(L, (int)count, 0);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, 1, i);
+        many->signals[i - 1] = check_signal(L, -1, i);
+        lua_rawseti(L, -2, i);
+    }
+    lua_setiuservalue(L, -2, 1);
+    return many;
+}
+
+static int push_which(lua_State *L, const struct ph_wait *wait)
+{
+    if (wait->status != PH_OK)
+        return ph_push_status(L, PH_PENDING, "wait", NULL, 0);
+    if (wait->mode == PH_WAIT_ALL) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    lua_getiuservalue(L, -1, 1);
+    lua_rawgeti(L, -1, (lua_Integer)wait->index + 1);
+    lua_pushinteger(L, (lua_Integer)wait->index + 1);
+    return 2;
+}
+
+static int which_resumed(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    ph_wait_resumed(L);
+    return push_which(L, &ph_runtime_of(L)->current->wait);
+}
+
+static int wait_many(lua_State *L, enum ph_wait_mode mode, const char *what)
+{
+    int64_t deadline = ph_check_deadline(L, 2, -1);
+    struct many *many = collect(L, mode);
+    struct ph_task *task = ph_wait_check(L, what);
+    if (ph_task_wait_many(task, &many->wait, deadline))
+        return push_which(L, &task->wait);
+    return ph_wait_yield(L, task, which_resumed);
+}
+
+/* wait_any(list, ms) -> item, index · nil, "pending"; the lowest index wins */
+static int wait_any(lua_State *L)
+{
+    return wait_many(L, PH_WAIT_ANY, "wait_any");
+}
+
+/* wait_all(list, ms) -> true · nil, "pending" */
+static int wait_all(lua_State *L)
+{
+    return wait_many(L, PH_WAIT_ALL, "wait_all");
+}
+
+/* ---- Coroutines of scripts ---------------------------------------------------------- */
+
+/*
+ * A wait inside a coroutine that the script made suspends the whole task: the
+ * resume that runs it leaves too, and resumes it again afterwards. A plain
+ * yield goes to the script's resume as ever.
+ */
+static int resume_done(lua_State *L, int status, lua_KContext context);
+
+static int resume(lua_State *L, lua_State *co, int args)
+{
+    struct ph_task *task = ph_runtime_of(L)->current;
+    int results = 0;
+    int status;
+    for (;;) {
+        status = lua_resume(co, L, args, &results);
+        if (status != LUA_YIELD || !task || !task->yielded)
+            break;
+        lua_pop(co, results);
+        if (lua_isyieldable(L))
+            return lua_yieldk(L, 0, 0, resume_done);
+        return luaL_error(L, "a coroutine cannot wait for a pipe inside "
+                             "table.sort, string.gsub or another C function");
+    }
+    lua_settop(L, 1);
+    lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+    if (status != LUA_OK && status != LUA_YIELD)
+        results = 1;
+    luaL_checkstack(L, results, "too many results");
+    lua_xmove(co, L, results);
+    return results + 1;
+}
+
+static int resume_done(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    return resume(L, lua_tothread(L, 1), 0);
+}
+
+/* coroutine.resume(co, …) */
+static int co_resume(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    int args = lua_gettop(L) - 1;
+    luaL_argexpected(L, co, 1, "coroutine");
+    if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
+        lua_pushboolean(L, 0);
+        lua_pushliteral(L, "cannot resume dead coroutine");
+        return 2;
+    }
+    if (!lua_checkstack(co, args)) {
+        lua_pushboolean(L, 0);
+        lua_pushliteral(L, "too many arguments to resume");
+        return 2;
+    }
+    lua_xmove(L, co, args);
+    return resume(L, co, args);
+}
+
+static const luaL_Reg task_methods[] = {
+    {"wait", task_wait}, {"cancel", task_cancel}, {NULL, NULL}};
+
+static const luaL_Reg event_methods[] = {{"set", event_set},
+                                         {"reset", event_reset},
+                                         {"is_set", event_is_set},
+                                         {"wait", event_wait},
+                                         {NULL, NULL}};
+
+static const luaL_Reg functions[] = {
+    {"spawn", spawn},       {"event", event},       {"sleep", sleep_ms},
+    {"now", now},           {"wait_any", wait_any}, {"wait_all", wait_all},
+    {"co_resume", co_resume}, {NULL, NULL},
+};
+
+static void new_type(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+    luaL_newmetatable(L, name);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+}
+
+void ph_task_open(lua_State *L)
+{
+    new_type(L, PH_TASK, task_methods);
+    lua_pushcfunction(L, task_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pop(L, 1);
+    new_type(L, PH_EVENT, event_methods);
+    lua_pop(L, 1);
+    luaL_setfuncs(L, functions, 0);
+}

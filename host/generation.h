@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A generation: one lua_State for a script with all that it requires. The
+ * command line runs in one too, the main generation.
+ */
+#ifndef PH_GENERATION_H
+#define PH_GENERATION_H
+
+#include "log.h"
+#include "lua.h"
+#include "runtime.h"
+#include "value.h"
+
+struct ph_host {
+    struct ph_port *port;
+    struct ph_log log;
+    const char *library; /* folder instead of the embedded library, or NULL */
+    struct ph_generation *main;
+    struct ph_generation *generations; /* the main one excluded */
+    struct ph_signal signalled;        /* set while `stops` or `reloads` */
+    unsigned stops, reloads;           /* not yet taken by the command line */
+};
+
+struct ph_generation {
+    struct ph_runtime runtime;
+    struct ph_host *host;
+    struct ph_generation *next;
+    struct ph_log_origin origin;
+    size_t memory; /* bytes that its state holds */
+};
+
+/* Makes a state and runs the library's prelude in it with `options` (a value
+ * that crosses states, or NULL); `extra` opens more functions in the core
+ * table, NULL: none. The phase is LOADING. Returns NULL, or on failure a text
+ * that the caller frees; nothing is left then. */
+char *ph_generation_open(struct ph_host *host, const struct ph_value *options,
+                         lua_CFunction extra, struct ph_generation **out);
+
+/* Starts the hook that the prelude returned under this name as a task, with the
+ * values as arguments (NULL: none). The task is held by the state until it ends
+ * and, if `held` is not NULL, until ph_generation_release. NULL: no such hook
+ * or no memory. */
+struct ph_task *ph_generation_start(struct ph_generation *generation,
+                                    const char *hook,
+                                    const struct ph_value *args, int *held);
+void ph_generation_release(struct ph_generation *generation, int held);
+
+/* Cancels every task. They end in the port's next runs: runtime.idle. */
+void ph_generation_cancel(struct ph_generation *generation);
+
+/* Closes the state; no task may be left waiting for an operation (runtime.idle
+ * or only tasks that have not run). Pipes and operations of the script are
+ * finished by the port. */
+void ph_generation_close(struct ph_generation *generation);
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Generations and their tasks as Lua values of the main generation. Values
+ * cross from state to state as plain data (value.h).
+ */
+#include "host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "generation.h"
+#include "lauxlib.h"
+#include "platform.h"
+
+#define GENERATION "pipehost.generation"
+#define REMOTE "pipehost.remote"
+
+static struct ph_host *host_of(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    return ph_container_of(runtime, struct ph_generation, runtime)->host;
+}
+
+struct generation_handle {
+    struct ph_generation *generation; /* NULL: closed */
+};
+
+/* A task of another state, held there until this handle is collected. */
+struct remote {
+    struct generation_handle *of;
+    struct ph_task *task;
+    int held;
+};
+
+static struct ph_generation *check(lua_State *L)
+{
+    struct generation_handle *handle = luaL_checkudata(L, 1, GENERATION);
+    if (!handle->generation)
+        luaL_error(L, "the generation is closed");
+    return handle->generation;
+}
+
+/* A value while it crosses: freed by the collector, whatever raises. */
+static struct ph_value *push_value(lua_State *L)
+{
+    struct ph_value *value = lua_newuserdatauv(L, sizeof *value, 0);
+    memset(value, 0, sizeof *value);
+    luaL_setmetatable(L, "pipehost.value");
+    return value;
+}
+
+static int value_gc(lua_State *L)
+{
+    ph_value_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+static void encode(lua_State *L, int from, int to, struct ph_value *value)
+{
+    for (int i = from; i <= to; i++) {
+        const char *bad = ph_value_encode(L, i, value);
+        if (bad)
+            luaL_error(L, "only plain data goes to another script: %s", bad);
+    }
+}
+
+/* ---- Generations ---------------------------------------------------------------- */
+
+/* open(name, number, options) -> generation · nil, message */
+static int generation_open(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    unsigned number = (unsigned)luaL_checkinteger(L, 2);
+    struct ph_value *options = push_value(L);
+    struct generation_handle *handle =
+        lua_newuserdatauv(L, sizeof *handle, 0);
+    char *error;
+    handle->generation = NULL;
+    luaL_setmetatable(L, GENERATION);
+    encode(L, 3, 3, options);
+    error = ph_generation_open(host_of(L), options, NULL, &handle->generation);
+    if (error) {
+        lua_pushnil(L);
+        lua_pushstring(L, error);
+        free(error);
+        return 2;
+    }
+    handle->generation->origin.generation = number;
+    handle->generation->origin.script = malloc(strlen(name) + 1);
+    if (handle->generation->origin.script)
+        strcpy((char *)handle->generation->origin.script, name);
+    return 1;
+}
+
+/* generation:start(hook, …) -> remote · nil */
+static int generation_start(lua_State *L)
+{
+    struct ph_generation *generation = check(L);
+    const char *hook = luaL_checkstring(L, 2);
+    int top = lua_gettop(L);
+    struct ph_value *args = push_value(L);
+    struct remote *remote;
+    encode(L, 3, top, args);
+    remote = lua_newuserdatauv(L, sizeof *remote, 1);
+    remote->task = NULL;
+    remote->of = lua_touserdata(L, 1);
+    luaL_setmetatable(L, REMOTE);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    remote->task = ph_generation_start(
+        generation, hook, args->len ? args : NULL, &remote->held);
+    return remote->task ? 1 : 0;
+}
+
+/* generation:cancel(): every task */
+static int generation_cancel(lua_State *L)
+{
+    ph_generation_cancel(check(L));
+    return 0;
+}
+
+static int idle_resumed(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    lua_pushboolean(L, ph_runtime_of(L)->current->wait.status == PH_OK);
+    return 1;
+}
+
+/* generation:idle(ms) -> true: no task is left */
+static int generation_idle(lua_State *L)
+{
+    struct ph_runtime *other = &check(L)->runtime;
+    int64_t deadline = ph_check_deadline(L, 2, -1);
+    struct ph_task *task = ph_wait_check(L, "idle");
+    if (ph_task_wait_one(task, &other->idle, deadline)) {
+        lua_pushboolean(L, other->idle.set);
+        return 1;
+    }
+    return ph_wait_yield(L, task, idle_resumed);
+}
+
+/* generation:memory() -> bytes */
+static int generation_memory(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)check(L)->memory);
+    return 1;
+}
+
+static int generation_close(lua_State *L)
+{
+    struct generation_handle *handle = luaL_checkudata(L, 1, GENERATION);
+    struct ph_generation *generation = handle->generation;
+    handle->generation = NULL;
+    if (generation)
+        ph_generation_close(generation);
+    return 0;
+}
+
+/* ---- Remote tasks ------------------------------------------------------------------ */
+
+/* The other state's memory may run out while it encodes: its own protection. */
+static int encode_protected(lua_State *co)
+{
+    struct ph_value *value = lua_touserdata(co, 1);
+    int count = lua_gettop(co) - 1;
+    for (int i = 2; i <= count + 1; i++) {
+        const char *bad = ph_value_encode(co, i, value);
+        if (bad)
+            return luaL_error(co, "only plain data comes back: %s", bad);
+    }
+    return 0;
+}
+
+static int push_results(lua_State *L)
+{
+    struct remote *remote = lua_touserdata(L, 1);
+    struct ph_task *task = remote->task;
+    struct ph_value *value = push_value(L);
+    int count = task->failed ? 1 : task->results;
+    lua_State *co = task->co;
+    task->observed = true;
+    if (!lua_checkstack(co, count + 4))
+        return luaL_error(L, "not enough memory");
+    lua_pushcfunction(co, encode_protected);
+    lua_pushlightuserdata(co, value);
+    for (int i = 0; i < count; i++)
+        lua_pushvalue(co, -count - 2);
+    if (lua_pcall(co, count + 1, 0, 0) != LUA_OK) {
+        lua_pushstring(L, lua_tostring(co, -1));
+        lua_pop(co, 1);
+        return lua_error(L);
+    }
+    if (!task->failed)
+        return ph_value_decode(L, value);
+    lua_pushboolean(L, 0);
+    return 1 + ph_value_decode(L, value);
+}
+
+static int remote_resumed(lua_State *L, int status, lua_KContext context)
+{
+    struct remote *remote = lua_touserdata(L, 1);
+    (void)status;
+    (void)context;
+    ph_wait_resumed(L);
+    if (remote->task->state != PH_TASK_DONE)
+        return 0;
+    return push_results(L);
+}
+
+/* remote:wait(ms) -> true and the results · false, the error with its
+ * traceback · nothing: the time was up */
+static int remote_wait(lua_State *L)
+{
+    struct remote *remote = luaL_checkudata(L, 1, REMOTE);
+    int64_t deadline = ph_check_deadline(L, 2, -1);
+    struct ph_task *task;
+    if (!remote->of->generation)
+        return luaL_error(L, "the generation is closed");
+    if (remote->task->state == PH_TASK_DONE)
+        return push_results(L);
+    remote->task->observed = true;
+    task = ph_wait_check(L, "wait");
+    if (ph_task_wait_one(task, &remote->task->ended, deadline))
+        return remote_resumed(L, LUA_OK, 0);
+    return ph_wait_yield(L, task, remote_resumed);
+}
+
+/* remote:cancel() */
+static int remote_cancel(lua_State *L)
+{
+    struct remote *remote = luaL_checkudata(L, 1, REMOTE);
+    if (remote->of->generation)
+        ph_task_cancel(remote->task);
+    return 0;
+}
+
+static int remote_gc(lua_State *L)
+{
+    struct remote *remote = luaL_checkudata(L, 1, REMOTE);
+    if (remote->task && remote->of->generation)
+        ph_generation_release(remote->of->generation, remote->held);
+    remote->task = NULL;
+    return 0;
+}
+
+/* ---- Signals, log, counts ------------------------------------------------------------ */
+
+static const char *take_signal(struct ph_host *host)
+{
+    const char *kind = NULL;
+    if (host->stops) {
+        host->stops--;
+        kind = "stop";
+    } else if (host->reloads) {
+        host->reloads = 0; /* a storm of them is one */
+        kind = "reload";
+    }
+    if (!host->stops && !host->reloads)
+        ph_signal_reset(&host->signalled);
+    return kind;
+}
+
+static int signal_resumed(lua_State *L, int status, lua_KContext context)
+{
+    (void)status;
+    (void)context;
+    ph_wait_resumed(L);
+    lua_pushstring(L, take_signal(host_of(L)));
+    return 1;
+}
+
+/* wait_signal(ms) -> "stop" · "reload" · nil: the time was up */
+static int wait_signal(lua_State *L)
+{
+    struct ph_host *host = host_of(L);
+    int64_t deadline = ph_check_deadline(L, 1, -1);
+    struct ph_task *task = ph_wait_check(L, "wait_signal");
+    if (ph_task_wait_one(task, &host->signalled, deadline))
+        return signal_resumed(L, LUA_OK, 0);
+    return ph_wait_yield(L, task, signal_resumed);
+}
+
+/* raise(kind): as if the signal had come */
+static int raise_signal(lua_State *L)
+{
+    struct ph_host *host = host_of(L);
+    static const char *const kinds[] = {"stop", "reload", NULL};
+    if (luaL_checkoption(L, 1, NULL, kinds))
+        host->reloads++;
+    else
+        host->stops++;
+    ph_signal_set(&host->signalled);
+    return 0;
+}
+
+/* set_log{ level=, json=, colour=, traces= } */
+static int set_log(lua_State *L)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error",
+                                         NULL};
+    struct ph_log *log = &host_of(L)->log;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (lua_getfield(L, 1, "level") != LUA_TNIL)
+        log->least = (enum ph_level)luaL_checkoption(L, -1, NULL, levels);
+    lua_getfield(L, 1, "json");
+    log->json = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "colour");
+    log->colour = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "traces");
+    log->traces = lua_toboolean(L, -1);
+    return 0;
+}
+
+/* counts() -> { pipes, operations, timers, listeners } */
+static int counts(lua_State *L)
+{
+    struct ph_counts counts = ph_port_counts(host_of(L)->port);
+    const struct {
+        const char *key;
+        size_t value;
+    } rows[] = {{"pipes", counts.pipes},
+                {"operations", counts.operations},
+                {"timers", counts.timers},
+                {"listeners", counts.listeners}};
+    lua_newtable(L);
+    for (size_t i = 0; i < ph_countof(rows); i++) {
+        lua_pushinteger(L, (lua_Integer)rows[i].value);
+        lua_setfield(L, -2, rows[i].key);
+    }
+    return 1;
+}
+
+/* pid() -> of this process */
+static int pid(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)ph_process_id());
+    return 1;
+}
+
+/* processes() -> the ids of those that run, where the system needs it */
+static int processes(lua_State *L)
+{
+    uint32_t ids[4096];
+    size_t count = ph_process_ids(ids, ph_countof(ids));
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushinteger(L, ids[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+/* is_terminal("stdout" | "stderr") -> boolean */
+static int is_terminal(lua_State *L)
+{
+    static const char *const names[] = {"stdout", "stderr", NULL};
+    lua_pushboolean(L, ph_is_terminal(luaL_checkoption(L, 1, NULL, names) + 1));
+    return 1;
+}
+
+static void new_type(lua_State *L, const char *name, const luaL_Reg *methods,
+                     lua_CFunction gc)
+{
+    luaL_newmetatable(L, name);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+}
+
+int ph_host_open(lua_State *L)
+{
+    static const luaL_Reg generation_methods[] = {
+        {"start", generation_start},   {"cancel", generation_cancel},
+        {"idle", generation_idle},     {"memory", generation_memory},
+        {"close", generation_close},   {NULL, NULL}};
+    static const luaL_Reg remote_methods[] = {
+        {"wait", remote_wait}, {"cancel", remote_cancel}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"open", generation_open},     {"wait_signal", wait_signal},
+        {"raise", raise_signal},       {"set_log", set_log},
+        {"counts", counts},            {"pid", pid},
+        {"is_terminal", is_terminal},  {"processes", processes},
+        {NULL, NULL}};
+    static const luaL_Reg none[] = {{NULL, NULL}};
+    new_type(L, "pipehost.value", none, value_gc);
+    new_type(L, GENERATION, generation_methods, generation_close);
+    new_type(L, REMOTE, remote_methods, remote_gc);
+    luaL_newlib(L, functions);
+    lua_setfield(L, 1, "host");
+    return 0;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What lies between the portable half (port.c, operation.c, pipe.c …) and a
+ * back end (*_linux.c, *_win32.c): the structures that both see, what a back
+ * end implements, and what it calls.
+ *
+ * A back end extends the three structures by embedding them. For each pipe the
+ * portable half keeps at most one read and one write in the system at a time,
+ * and never closes a handle while one of them is in flight.
+ */
+#ifndef PH_BACKEND_H
+#define PH_BACKEND_H
+
+#include <stdatomic.h>
+
+#include "overlapped.h"
+
+/* A FIFO of operations linked by op->next; zeroed is empty. */
+struct ph_queue {
+    struct ph_op *head, *tail;
+};
+
+/* Bytes that were received but not yet served. */
+struct ph_buffer {
+    unsigned char *bytes;
+    size_t start, end, cap;
+};
+
+struct ph_port {
+    int64_t now;
+    struct ph_timer *timers; /* root of the pairing heap */
+    struct ph_op *ready, **ready_tail;    /* to be stepped in the next run */
+    struct ph_op *stepping;               /* of them: in this one */
+    struct ph_wait *ended, **ended_tail;  /* waits to be called back */
+    struct ph_listener *listeners;
+    /* Freed at the end of the turn: a batch of events may still name them. */
+    struct ph_pipe *dead;
+    struct ph_listener *dead_listeners;
+    _Atomic(struct ph_post *) posts; /* newest first */
+    struct ph_counts counts;
+    void (*log)(void *user, enum ph_level level, const char *text);
+    void *log_user;
+    void (*on_signal)(void *user, enum ph_signal_kind kind);
+    void *on_signal_user;
+};
+
+struct ph_pipe {
+    struct ph_port *port;
+    uint32_t owners; /* references from outside */
+    uint32_t live;   /* PENDING operations, close included */
+    enum ph_pipe_state state;
+    enum ph_mode mode;           /* set by the back end on open */
+    enum ph_direction direction; /* as the server named it */
+    bool server;
+    bool reading, writing; /* the back end holds one */
+    bool attached;         /* the back end has a handle */
+    bool taken;            /* counts in listener->taken */
+    bool read_ended;       /* nothing comes any more */
+    bool write_ended;      /* the peer takes nothing any more */
+    bool write_torn;       /* a write was cancelled midway */
+    bool transact_torn;    /* a late reply may come: only close */
+    bool in_ends;          /* `in` holds the end of its message */
+    size_t max_message;
+    struct ph_listener *listener; /* server */
+    char *name;                   /* client: owned; server: the listener's */
+    const char *path;  /* the listener's, or system_path */
+    char *system_path; /* client: owned, set by the back end */
+    struct ph_queue reads, writes, flushes;
+    struct ph_op *connecting; /* also create and open */
+    struct ph_op *transacting, *closing;
+    struct ph_buffer in;
+    size_t in_scanned; /* no line feed in this many bytes of `in` */
+    struct ph_pipe *next_dead;
+};
+
+/* A name that this process serves; shared by its instances. */
+struct ph_listener {
+    struct ph_port *port;
+    struct ph_listener *next;
+    char *name, *path, *key;          /* owned; key: folded for comparison */
+    struct ph_create_options options; /* its pointers: into `block` */
+    void *block;                      /* owned */
+    uint32_t instances;      /* pipe objects that refer to it */
+    uint32_t taken;          /* of them: with a client */
+    struct ph_queue waiting; /* connects */
+    bool closed;             /* ph_backend_unlisten was called */
+};
+
+/* What a read brought. */
+struct ph_chunk {
+    const unsigned char *data; /* valid until the next call of the back end */
+    size_t len;
+    bool ends; /* message mode: the message ends here */
+    long os;
+};
+
+/* ---- Implemented by the back end ----------------------------------------- */
+
+/* Makes the system's port, zeroed and with the back end's part filled in. */
+enum ph_status ph_backend_port_open(struct ph_port **out, long *os);
+void ph_backend_port_close(struct ph_port *port);
+
+/* Waits at most wait_us (PH_FOREVER: until something comes; 0: not at all),
+ * sets port->now, and makes the calls below for all that has come. A signal or
+ * a wake ends it. */
+enum ph_status ph_backend_poll(struct ph_port *port, int64_t wait_us);
+
+/* Ends a running or the next ph_backend_poll; any thread. */
+void ph_backend_wake(struct ph_port *port);
+
+/* The monotonic clock in microseconds. */
+int64_t ph_backend_clock(void);
+
+/* See ph_port_watch_signals; calls port->on_signal inside ph_backend_poll. */
+enum ph_status ph_backend_watch_signals(struct ph_port *port, long *os);
+
+/* A zeroed pipe of the back end's size, NULL: no memory; and its end. */
+struct ph_pipe *ph_backend_pipe_alloc(void);
+void ph_backend_pipe_free(struct ph_pipe *pipe);
+
+/* The same for listeners. */
+struct ph_listener *ph_backend_listener_alloc(void);
+void ph_backend_listener_free(struct ph_listener *listener);
+
+/* The full name of the system for `name`, allocated; *folded: the name in the
+ * form in which two equal names are equal bytes, allocated. PH_OK, PH_NOMEM,
+ * PH_SYSTEM, PH_DENIED (no usable folder). */
+enum ph_status ph_backend_server_path(const char *name, char **path,
+                                      char **folded, long *os,
+                                      const char **why);
+
+/* Takes the name for this process and begins to listen, listener->path,
+ * ->options filled in. PH_OK; PH_EXISTS; PH_DENIED; PH_TOOBIG; PH_NOMEM;
+ * PH_MISUSE (this system can't do what the options ask; *why); PH_SYSTEM. */
+enum ph_status ph_backend_listen(struct ph_listener *listener, long *os,
+                                 const char **why);
+
+/* `taken` or the queue of waiting connects changed: adjusts how many clients
+ * may come in (backlog, none while taken == max_instances). */
+void ph_backend_listener_update(struct ph_listener *listener);
+
+/* Gives the next client that has come to `pipe` (attached, mode set).
+ * PH_PENDING: none now; ph_listener_ready will be called. PH_SYSTEM and others
+ * are failures of this connect alone. */
+enum ph_status ph_backend_accept(struct ph_listener *listener,
+                                 struct ph_pipe *pipe, long *os);
+
+/* Stops listening and gives the name back; clients not yet accepted are
+ * dropped. Calls ph_listener_gone, now or in a later poll. */
+void ph_backend_unlisten(struct ph_listener *listener);
+
+/* One try to open the client end. PH_OK: attached, mode, direction and path
+ * set. PH_ABSENT, PH_BUSY: may be tried again. PH_DENIED, PH_MODE, PH_TOOBIG,
+ * PH_NOMEM, PH_SYSTEM. Never blocks. */
+enum ph_status ph_backend_open(struct ph_pipe *pipe, const char *name,
+                               const struct ph_open_options *options, long *os,
+                               const char **why);
+
+/* Could the name be opened now? PH_OK; PH_ABSENT; PH_BUSY: not now, ask again;
+ * PH_PENDING: ph_op_system_done will tell; PH_SYSTEM. Never connects. */
+enum ph_status ph_backend_available(struct ph_op *op, const char *name,
+                                    long *os);
+
+/* Reads what is there: at most `want` bytes of a byte pipe; of a message pipe
+ * one whole message, or its first part (then ends is false) when the system
+ * can serve the rest later. PH_OK: *chunk. PH_PENDING: ph_pipe_read_done will
+ * be called. PH_CLOSED: the end. try_now false allows to wait for the system's
+ * notice without a try. Only called when !pipe->reading. */
+enum ph_status ph_backend_read(struct ph_pipe *pipe, size_t want, bool try_now,
+                               struct ph_chunk *chunk);
+
+/* Asks the read in flight to end. PH_OK: it has ended, nothing is in flight
+ * and nothing was taken. PH_PENDING: ph_pipe_read_done will be called, with
+ * PH_CANCELLED or with the data that came first. */
+enum ph_status ph_backend_cancel_read(struct ph_pipe *pipe);
+
+/* Writes op->out from out_done up to out_len, advancing out_done (byte pipe:
+ * may be called again for the rest). PH_OK: all accepted. PH_PENDING:
+ * ph_pipe_write_done will be called; the back end made op->out its own by
+ * ph_op_own_output before it returned. PH_CLOSED, PH_TOOBIG, PH_NOMEM,
+ * PH_SYSTEM. */
+enum ph_status ph_backend_write(struct ph_pipe *pipe, struct ph_op *op,
+                                long *os);
+
+/* As ph_backend_cancel_read, for the write in flight. */
+enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe);
+
+/* Has the peer read everything? PH_OK; PH_BUSY: not yet, ask again;
+ * PH_PENDING: ph_op_system_done will tell; PH_CLOSED: it went before. */
+enum ph_status ph_backend_flush(struct ph_pipe *pipe, struct ph_op *op,
+                                long *os);
+
+/* Asks a flush or available that is PENDING to end; ph_op_system_done tells. */
+void ph_backend_cancel_system(struct ph_op *op);
+
+/* What could be read; PH_OK or PH_CLOSED or PH_SYSTEM. */
+enum ph_status ph_backend_peek(struct ph_pipe *pipe, struct ph_peek *out,
+                               long *os);
+
+/* The peer of an attached pipe; may be remembered from the accept. */
+enum ph_status ph_backend_peer(struct ph_pipe *pipe, struct ph_peer *out,
+                               long *os);
+
+/* Drops the client: what is in flight ends soon as PH_CLOSED through
+ * ph_pipe_read_done and ph_pipe_write_done. The handle stays until detach. */
+void ph_backend_disconnect(struct ph_pipe *pipe);
+
+/* Closes the handle so that what was written stays readable for the peer, also
+ * when there is unread input. Nothing is in flight. Clears pipe->attached. */
+void ph_backend_close(struct ph_pipe *pipe);
+
+/* ---- Called by the back end, inside ph_backend_poll ------------------------ */
+
+/* The read in flight has ended; chunk may be NULL unless status is PH_OK. */
+void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
+                       const struct ph_chunk *chunk);
+
+/* The write in flight has ended or has advanced (byte pipe, out_done less than
+ * out_len: the portable half calls ph_backend_write again). */
+void ph_pipe_write_done(struct ph_pipe *pipe, enum ph_status status, long os);
+
+/* A flush or available that was PENDING in the system has ended. */
+void ph_op_system_done(struct ph_op *op, enum ph_status status, long os);
+
+/* A client may be there to accept. */
+void ph_listener_ready(struct ph_listener *listener);
+
+/* ph_backend_unlisten is finished: the portable half frees the listener. */
+void ph_listener_gone(struct ph_listener *listener);
+
+/* ---- Helpers of the portable half ------------------------------------------ */
+
+/* Copies op->out into op->buf if it is not there yet. PH_OK or PH_NOMEM. */
+enum ph_status ph_op_own_output(struct ph_op *op);
+
+/* One line to the port's log. */
+void ph_port_log(struct ph_port *port, enum ph_level level, const char *format,
+                 ...);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* Flush, and close with its drain. */
+#include <assert.h>
+
+#include "operation.h"
+
+#define RETRY_LONGEST_US 10000
+
+enum close_phase { DRAINS, FLUSHES };
+
+/* ---- Flush ----------------------------------------------------------------- */
+
+static void finish_flush(struct ph_op *op, enum ph_status status)
+{
+    ph_queue_remove(&op->pipe->flushes, op);
+    ph_op_end(op, status);
+}
+
+/* Own writes that are under way come first. */
+static enum ph_status flush_once(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (!pipe->attached)
+        return PH_CLOSED;
+    if (pipe->writes.head)
+        return PH_BUSY;
+    return ph_backend_flush(pipe, op, &op->os);
+}
+
+/* The system has it now. The timer may still stand for the next try, which
+ * there will not be, or that try was the last one. */
+static void await_system(struct ph_op *op)
+{
+    if (op->ending != PH_OK)
+        ph_backend_cancel_system(op);
+    else if (op->deadline != PH_NOW)
+        ph_timer_start(op->port, &op->timer, op->deadline);
+}
+
+void ph_flush_step(struct ph_op *op)
+{
+    enum ph_status status;
+    if (op->system) {
+        if (op->ending != PH_OK)
+            ph_backend_cancel_system(op);
+        return;
+    }
+    status = op->ending == PH_CLOSED ? PH_CLOSED : flush_once(op);
+    if (status == PH_PENDING)
+        await_system(op);
+    else if (status != PH_BUSY)
+        finish_flush(op, status);
+    else if (op->ending != PH_OK)
+        finish_flush(op, op->ending);
+    else
+        ph_op_retry_later(op, RETRY_LONGEST_US);
+}
+
+enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
+                              int64_t deadline)
+{
+    if (pipe->state == PH_PIPE_CLOSED || pipe->state == PH_PIPE_NEW)
+        return ph_op_misuse(op, "the pipe is not open");
+    ph_op_begin(op, PH_OP_FLUSH, pipe->port, pipe, deadline);
+    ph_queue_push(&pipe->flushes, op);
+    if (pipe->state != PH_PIPE_CONNECTED)
+        finish_flush(op, PH_OK); /* nothing can be unread */
+    else
+        ph_flush_step(op);
+    ph_op_started(op);
+    return PH_OK;
+}
+
+/* ---- Close ----------------------------------------------------------------- */
+
+static void finish_close(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    pipe->closing = NULL;
+    ph_pipe_detach(pipe);
+    op->why = NULL;
+    op->os = 0;
+    ph_op_end(op, PH_OK);
+}
+
+static void flush_closing(struct ph_op *op)
+{
+    enum ph_status status = PH_CLOSED;
+    if (op->system) {
+        if (op->ending != PH_OK)
+            ph_backend_cancel_system(op);
+        return;
+    }
+    if (op->pipe->attached && !op->pipe->write_torn)
+        status = ph_backend_flush(op->pipe, op, &op->os);
+    if (status == PH_PENDING) {
+        await_system(op);
+        return;
+    }
+    if (status == PH_BUSY && op->ending == PH_OK) {
+        ph_op_retry_later(op, RETRY_LONGEST_US);
+        return;
+    }
+    op->all_read = status == PH_OK;
+    finish_close(op);
+}
+
+/* Everything else has ended. */
+static void drained(struct ph_op *op)
+{
+    if (op->phase == DRAINS) {
+        op->phase = FLUSHES;
+        op->deadline = op->flush_deadline;
+        ph_timer_start(op->port, &op->timer,
+                       op->deadline == PH_NOW ? PH_FOREVER : op->deadline);
+    }
+    if (op->deadline == PH_NOW)
+        finish_close(op);
+    else
+        flush_closing(op);
+}
+
+void ph_close_step(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (pipe->live == 1)
+        drained(op);
+    else if (op->ending != PH_OK && op->phase == DRAINS) {
+        ph_queue_end(&pipe->writes, PH_CANCELLED);
+        op->ending = PH_OK;
+        op->deadline = PH_FOREVER;
+    }
+}
+
+static void end_others(struct ph_pipe *pipe)
+{
+    if (pipe->connecting)
+        ph_op_cancel(pipe->connecting);
+    ph_queue_end(&pipe->reads, PH_CANCELLED);
+    ph_queue_end(&pipe->flushes, PH_CANCELLED);
+}
+
+enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
+                              int64_t flush_deadline)
+{
+    bool connected = pipe->state == PH_PIPE_CONNECTED;
+    if (pipe->state == PH_PIPE_CLOSED)
+        return ph_op_misuse(op, "the pipe is closed");
+    pipe->state = PH_PIPE_CLOSED;
+    ph_op_begin(op, PH_OP_CLOSE, pipe->port, pipe,
+                pipe->port->now + PH_CLOSE_DRAIN_US);
+    op->flush_deadline = connected ? flush_deadline : PH_NOW;
+    pipe->closing = op;
+    end_others(pipe);
+    if (pipe->live == 1)
+        drained(op);
+    op->starting = false;
+    return PH_OK;
+}
+
+/* ---- Results from the system ----------------------------------------------- */
+
+void ph_op_system_done(struct ph_op *op, enum ph_status status, long os)
+{
+    op->system = NULL;
+    op->os = os;
+    if (op->kind == PH_OP_AVAILABLE) {
+        ph_available_done(op, status);
+    } else if (op->kind == PH_OP_CLOSE) {
+        op->all_read = status == PH_OK;
+        finish_close(op);
+    } else {
+        assert(op->kind == PH_OP_FLUSH);
+        if (status == PH_CANCELLED && op->ending != PH_OK)
+            status = op->ending;
+        finish_flush(op, status);
+    }
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* Names that this process serves: create joins or takes one, connect waits in
+ * its queue for the next client. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "operation.h"
+
+static struct ph_listener *find(struct ph_port *port, const char *key)
+{
+    struct ph_listener *at = port->listeners;
+    while (at && (at->closed || strcmp(at->key, key) != 0))
+        at = at->next;
+    return at;
+}
+
+static void free_listener(struct ph_listener *listener)
+{
+    free(listener->name);
+    free(listener->path);
+    free(listener->key);
+    free(listener->block);
+    ph_backend_listener_free(listener);
+}
+
+void ph_listener_gone(struct ph_listener *listener)
+{
+    struct ph_listener **link = &listener->port->listeners;
+    while (*link != listener)
+        link = &(*link)->next;
+    *link = listener->next;
+    listener->next = listener->port->dead_listeners;
+    listener->port->dead_listeners = listener;
+}
+
+void ph_listeners_free(struct ph_port *port)
+{
+    while (port->dead_listeners) {
+        struct ph_listener *listener = port->dead_listeners;
+        port->dead_listeners = listener->next;
+        port->counts.listeners--;
+        free_listener(listener);
+    }
+}
+
+/* ---- Create ---------------------------------------------------------------- */
+
+static void join(struct ph_op *op, struct ph_listener *listener)
+{
+    struct ph_pipe *pipe = op->pipe;
+    const struct ph_create_options *options = op->options;
+    pipe->server = true;
+    pipe->listener = listener;
+    pipe->name = listener->name;
+    pipe->path = listener->path;
+    pipe->mode = listener->options.mode;
+    pipe->direction = listener->options.direction;
+    pipe->max_message = options->max_message;
+    pipe->state = PH_PIPE_LISTENING;
+    listener->instances++;
+}
+
+static enum ph_status join_existing(struct ph_op *op,
+                                    struct ph_listener *listener)
+{
+    const struct ph_create_options *options = op->options;
+    if (options->first) {
+        op->why = "this process serves it already";
+        return PH_EXISTS;
+    }
+    if (options->mode != listener->options.mode ||
+        options->direction != listener->options.direction) {
+        op->why = "its other instances have another mode or direction";
+        return PH_MODE;
+    }
+    if (options->max_message > listener->options.max_message) {
+        op->why = "its first instance was created with a smaller max_message";
+        return PH_TOOBIG;
+    }
+    join(op, listener);
+    return PH_OK;
+}
+
+static enum ph_status take_name(struct ph_op *op, char *path, char *key)
+{
+    struct ph_listener *listener = ph_backend_listener_alloc();
+    enum ph_status status;
+    if (!listener) {
+        free(path);
+        free(key);
+        return PH_NOMEM;
+    }
+    listener->port = op->port;
+    listener->path = path;
+    listener->key = key;
+    listener->options = *(struct ph_create_options *)op->options;
+    listener->name = ph_strdup(op->name);
+    status = listener->name
+                 ? ph_backend_listen(listener, &op->os, &op->why)
+                 : PH_NOMEM;
+    if (status != PH_OK) {
+        free_listener(listener);
+        return status;
+    }
+    listener->next = op->port->listeners;
+    op->port->listeners = listener;
+    op->port->counts.listeners++;
+    join(op, listener);
+    listener->block = op->options;
+    op->options = NULL;
+    return PH_OK;
+}
+
+enum ph_status ph_create_try(struct ph_op *op)
+{
+    char *path = NULL, *key = NULL;
+    enum ph_status status =
+        ph_backend_server_path(op->name, &path, &key, &op->os, &op->why);
+    if (status != PH_OK)
+        return status;
+    struct ph_listener *listener = find(op->port, key);
+    if (!listener)
+        return take_name(op, path, key);
+    free(path);
+    free(key);
+    return join_existing(op, listener);
+}
+
+/* ---- Connect --------------------------------------------------------------- */
+
+static bool full(const struct ph_listener *listener)
+{
+    return listener->taken >= listener->options.max_instances;
+}
+
+static void finish_connect(struct ph_op *op, enum ph_status status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    ph_queue_remove(&pipe->listener->waiting, op);
+    pipe->connecting = NULL;
+    if (status == PH_OK) {
+        pipe->state = PH_PIPE_CONNECTED;
+        pipe->taken = true;
+        pipe->listener->taken++;
+    }
+    ph_op_end(op, status);
+}
+
+/* Gives the next client to the head; false: none is there now. */
+static bool serve_head(struct ph_listener *listener)
+{
+    struct ph_op *op = listener->waiting.head;
+    enum ph_status status;
+    if (op->pipe->attached) {
+        /* Its old client is still being dropped: the others go first. */
+        ph_queue_remove(&listener->waiting, op);
+        ph_queue_push(&listener->waiting, op);
+        return listener->waiting.head != op;
+    }
+    status = ph_backend_accept(listener, op->pipe, &op->os);
+    if (status == PH_PENDING)
+        return false;
+    finish_connect(op, status);
+    return true;
+}
+
+void ph_listener_ready(struct ph_listener *listener)
+{
+    /* At most as many as wait now: no instance keeps the loop to itself. */
+    uint32_t waiting = 0;
+    listener->instances++; /* held: callbacks may close every instance */
+    for (struct ph_op *op = listener->waiting.head; op; op = op->next)
+        waiting++;
+    while (waiting-- && listener->waiting.head && !full(listener))
+        if (!serve_head(listener))
+            break;
+    listener->instances--;
+    if (listener->instances)
+        ph_backend_listener_update(listener);
+    else
+        ph_listener_release(listener);
+}
+
+void ph_connect_step(struct ph_op *op)
+{
+    struct ph_listener *listener = op->pipe->listener;
+    if (op->ending == PH_OK) {
+        ph_listener_ready(listener);
+        return;
+    }
+    if (listener->waiting.head == op && !full(listener) &&
+        op->ending != PH_CLOSED && !op->pipe->attached &&
+        ph_backend_accept(listener, op->pipe, &op->os) == PH_OK)
+        finish_connect(op, PH_OK);
+    else
+        finish_connect(op, op->ending);
+}
+
+enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
+                                int64_t deadline)
+{
+    bool already = pipe->server && pipe->state == PH_PIPE_CONNECTED;
+    if (pipe->state == PH_PIPE_CLOSED)
+        return ph_op_misuse(op, "the pipe is closed");
+    if (!pipe->server || pipe->state == PH_PIPE_NEW)
+        return ph_op_misuse(op, "only a created instance connects (1)");
+    if (pipe->connecting)
+        return ph_op_misuse(op, "a connect is pending on this instance (87)");
+    ph_op_begin(op, PH_OP_CONNECT, pipe->port, pipe, deadline);
+    if (already) { /* 535 */
+        ph_op_end(op, PH_OK);
+        op->starting = false;
+        return PH_OK;
+    }
+    struct ph_listener *listener = pipe->listener;
+    pipe->connecting = op;
+    ph_queue_push(&listener->waiting, op);
+    if (listener->waiting.head == op && !full(listener) && !pipe->attached) {
+        enum ph_status status = ph_backend_accept(listener, pipe, &op->os);
+        if (status != PH_PENDING)
+            finish_connect(op, status);
+    }
+    ph_op_started(op);
+    ph_backend_listener_update(listener);
+    return PH_OK;
+}
+
+/* ---- Leaving --------------------------------------------------------------- */
+
+void ph_listener_untake(struct ph_pipe *pipe)
+{
+    struct ph_listener *listener = pipe->listener;
+    if (!pipe->taken)
+        return;
+    assert(listener->taken);
+    pipe->taken = false;
+    listener->taken--;
+    if (pipe->state == PH_PIPE_CLOSED && listener->instances == 1)
+        return; /* the name goes with it: nobody may come in any more */
+    ph_backend_listener_update(listener);
+    if (listener->waiting.head)
+        ph_op_poke(listener->waiting.head);
+}
+
+void ph_listener_release(struct ph_listener *listener)
+{
+    assert(!listener->instances && !listener->waiting.head);
+    listener->closed = true;
+    ph_backend_unlisten(listener);
+}
+
+void ph_listener_leave(struct ph_pipe *pipe)
+{
+    struct ph_listener *listener = pipe->listener;
+    if (!listener)
+        return;
+    pipe->listener = NULL;
+    pipe->path = NULL;
+    pipe->name = NULL;
+    if (--listener->instances == 0)
+        ph_listener_release(listener);
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include "operation.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PH_STATUS_TEXT_(name, text) [PH_##name] = text,
+static const char *const status_names[] = {PH_STATUS_LIST(PH_STATUS_TEXT_)};
+
+const char *ph_status_name(enum ph_status status)
+{
+    assert((unsigned)status < PH_STATUS_COUNT);
+    return status_names[status];
+}
+
+char *ph_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+void ph_queue_push(struct ph_queue *queue, struct ph_op *op)
+{
+    op->next = NULL;
+    if (queue->head)
+        queue->tail->next = op;
+    else
+        queue->head = op;
+    queue->tail = op;
+}
+
+void ph_queue_remove(struct ph_queue *queue, struct ph_op *op)
+{
+    struct ph_op *before = NULL;
+    for (struct ph_op *at = queue->head; at; before = at, at = at->next) {
+        if (at != op)
+            continue;
+        if (before)
+            before->next = op->next;
+        else
+            queue->head = op->next;
+        if (queue->tail == op)
+            queue->tail = before;
+        return;
+    }
+}
+
+void ph_queue_end(struct ph_queue *queue, enum ph_status status)
+{
+    for (struct ph_op *op = queue->head; op; op = op->next) {
+        if (op->ending == PH_OK)
+            op->ending = status;
+        ph_op_poke(op);
+    }
+}
+
+/* ---- Ready list: what is stepped in the next run --------------------------- */
+
+void ph_op_poke(struct ph_op *op)
+{
+    struct ph_port *port = op->port;
+    if (op->ready_link)
+        return;
+    op->ready_next = NULL;
+    op->ready_link = port->ready_tail;
+    *port->ready_tail = op;
+    port->ready_tail = &op->ready_next;
+}
+
+static void unpoke(struct ph_op *op)
+{
+    if (!op->ready_link)
+        return;
+    *op->ready_link = op->ready_next;
+    if (op->ready_next)
+        op->ready_next->ready_link = op->ready_link;
+    else if (op->port->ready_tail == &op->ready_next)
+        op->port->ready_tail = op->ready_link;
+    op->ready_link = NULL;
+}
+
+static void step(struct ph_op *op)
+{
+    static void (*const steps[])(struct ph_op *) = {
+        [PH_OP_CREATE] = ph_try_step,     [PH_OP_OPEN] = ph_try_step,
+        [PH_OP_AVAILABLE] = ph_try_step,  [PH_OP_CONNECT] = ph_connect_step,
+        [PH_OP_READ] = ph_read_step,      [PH_OP_WRITE] = ph_write_step,
+        [PH_OP_TRANSACT] = ph_transact_step,
+        [PH_OP_FLUSH] = ph_flush_step,    [PH_OP_CLOSE] = ph_close_step,
+    };
+    assert(op->state == PH_OP_PENDING);
+    steps[op->kind](op);
+}
+
+void ph_ops_run(struct ph_port *port)
+{
+    /* What is poked meanwhile waits for the next turn. */
+    assert(!port->stepping);
+    if (!port->ready)
+        return;
+    port->stepping = port->ready;
+    port->stepping->ready_link = &port->stepping;
+    port->ready = NULL;
+    /* The last of the batch no longer ends the list of those that wait. */
+    port->ready_tail = &port->ready;
+    while (port->stepping) {
+        struct ph_op *op = port->stepping;
+        unpoke(op);
+        step(op);
+    }
+}
+
+/* ---- States ---------------------------------------------------------------- */
+
+static void timer_fired(struct ph_timer *timer)
+{
+    struct ph_op *op = ph_container_of(timer, struct ph_op, timer);
+    if (op->port->now >= op->deadline && op->ending == PH_OK)
+        op->ending = PH_TIMEOUT;
+    step(op);
+}
+
+void ph_op_begin(struct ph_op *op, enum ph_op_kind kind, struct ph_port *port,
+                 struct ph_pipe *pipe, int64_t deadline)
+{
+    assert(op->state != PH_OP_PENDING);
+    ph_op_clear(op);
+    op->kind = kind;
+    op->state = PH_OP_PENDING;
+    op->port = port;
+    op->pipe = pipe;
+    op->deadline = deadline;
+    op->starting = true;
+    op->timer.fire = timer_fired;
+    if (deadline != PH_NOW)
+        ph_timer_start(port, &op->timer, deadline);
+    port->counts.operations++;
+    if (pipe)
+        pipe->live++;
+}
+
+void ph_op_started(struct ph_op *op)
+{
+    if (op->state == PH_OP_PENDING && op->deadline == PH_NOW) {
+        op->ending = PH_TIMEOUT;
+        step(op);
+    }
+    op->starting = false;
+}
+
+void ph_op_end(struct ph_op *op, enum ph_status status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    assert(op->state == PH_OP_PENDING && status != PH_PENDING);
+    ph_timer_stop(op->port, &op->timer);
+    unpoke(op);
+    op->state = PH_OP_DONE;
+    op->status = status;
+    op->port->counts.operations--;
+    ph_signal_set(&op->signal);
+    if (!op->starting && op->done)
+        op->done(op);
+    if (!pipe)
+        return;
+    /* Not before the call: it keeps the pipe alive. */
+    pipe->live--;
+    ph_pipe_settle(pipe);
+}
+
+enum ph_status ph_op_misuse(struct ph_op *op, const char *why)
+{
+    op->why = why;
+    return PH_MISUSE;
+}
+
+void ph_op_cancel(struct ph_op *op)
+{
+    if (op->state != PH_OP_PENDING || op->ending != PH_OK)
+        return;
+    op->ending = PH_CANCELLED;
+    ph_op_poke(op);
+}
+
+void ph_op_retry_later(struct ph_op *op, int64_t longest_us)
+{
+    op->pause = op->pause ? op->pause * 2 : 1000;
+    if (op->pause > longest_us)
+        op->pause = longest_us;
+    int64_t at = op->port->now + op->pause;
+    ph_timer_start(op->port, &op->timer, at < op->deadline ? at : op->deadline);
+}
+
+/* ---- Memory of an operation ------------------------------------------------ */
+
+static enum ph_status own(struct ph_op *op, const unsigned char *bytes,
+                          size_t len)
+{
+    unsigned char *copy = malloc(len ? len : 1);
+    if (!copy)
+        return PH_NOMEM;
+    if (len)
+        memcpy(copy, bytes, len);
+    free(op->buf);
+    op->buf = copy;
+    op->cap = len;
+    return PH_OK;
+}
+
+static bool owns(const struct ph_op *op, const unsigned char *bytes)
+{
+    return op->buf && bytes >= op->buf && bytes <= op->buf + op->cap;
+}
+
+enum ph_status ph_op_keep(struct ph_op *op)
+{
+    if (!op->data || owns(op, op->data))
+        return PH_OK;
+    if (own(op, op->data, op->len) != PH_OK) {
+        op->data = NULL;
+        op->len = 0;
+        return PH_NOMEM;
+    }
+    op->data = op->buf;
+    return PH_OK;
+}
+
+enum ph_status ph_op_own_output(struct ph_op *op)
+{
+    size_t rest = op->out_len - op->out_done;
+    if (owns(op, op->out))
+        return PH_OK;
+    if (own(op, op->out + op->out_done, rest) != PH_OK)
+        return PH_NOMEM;
+    /* Only the rest is kept: counts go on from there by moving the base. */
+    op->out = op->buf;
+    op->out_base += op->out_done;
+    op->out_len = rest;
+    op->out_done = 0;
+    return PH_OK;
+}
+
+void ph_op_clear(struct ph_op *op)
+{
+    assert(op->state != PH_OP_PENDING);
+    assert(!op->ready_link && !op->timer.link);
+    free(op->buf);
+    free(op->name);
+    free(op->options);
+    struct ph_op blank = {.done = op->done,
+                          .user = op->user,
+                          .bytes = -1,
+                          .signal.waiters = op->signal.waiters};
+    *op = blank;
+}

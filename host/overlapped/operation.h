@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the portable half share about operations and pipes. */
+#ifndef PH_OPERATION_H
+#define PH_OPERATION_H
+
+#include "backend.h"
+
+/* Makes the operation PENDING on `pipe` (may be NULL) and counts it; its
+ * timer runs to the deadline. */
+void ph_op_begin(struct ph_op *op, enum ph_op_kind kind, struct ph_port *port,
+                 struct ph_pipe *pipe, int64_t deadline);
+
+/* PENDING to DONE: the only place. Calls op->done unless inside the start. The
+ * operation may be gone afterwards; so may its pipe, at the end of the turn. */
+void ph_op_end(struct ph_op *op, enum ph_status status);
+
+/* Has ph_op_step called in the next run, once. */
+void ph_op_poke(struct ph_op *op);
+
+/* Ends the start: what was found now is the result (no callback), or with the
+ * deadline PH_NOW the operation is asked to end. */
+void ph_op_started(struct ph_op *op);
+
+/* Refuses a start: PH_MISUSE with the reason. */
+enum ph_status ph_op_misuse(struct ph_op *op, const char *why);
+
+/* Tries again in 1, 2, 4 … `longest` ms, but not after the deadline. */
+void ph_op_retry_later(struct ph_op *op, int64_t longest_us);
+
+/* Runs what was poked before this call; and the waits that have ended. */
+void ph_ops_run(struct ph_port *port);
+void ph_waits_run(struct ph_port *port);
+
+void ph_queue_push(struct ph_queue *queue, struct ph_op *op);
+void ph_queue_remove(struct ph_queue *queue, struct ph_op *op);
+
+/* The step of each kind: op->ending says whether it was asked to end. */
+void ph_read_step(struct ph_op *op);
+void ph_write_step(struct ph_op *op);
+void ph_transact_step(struct ph_op *op);
+void ph_try_step(struct ph_op *op); /* create, open, available */
+void ph_connect_step(struct ph_op *op);
+void ph_flush_step(struct ph_op *op);
+void ph_close_step(struct ph_op *op);
+
+/* The head of a queue goes on, if the back end is free. */
+void ph_reads_run(struct ph_pipe *pipe);
+void ph_writes_run(struct ph_pipe *pipe);
+
+/* An operation of the pipe has ended: closes a dropped handle, lets a close go
+ * on, frees the pipe when nobody has it. */
+void ph_pipe_settle(struct ph_pipe *pipe);
+
+/* Closes the handle and leaves the listener; nothing is in flight. */
+void ph_pipe_detach(struct ph_pipe *pipe);
+
+/* Asks every operation in the queue to end as `status`. */
+void ph_queue_end(struct ph_queue *queue, enum ph_status status);
+
+/* One try to create; ph_backend_available has ended in the system. */
+enum ph_status ph_create_try(struct ph_op *op);
+void ph_available_done(struct ph_op *op, enum ph_status status);
+
+/* The instance gives its client's place back to its listener. */
+void ph_listener_untake(struct ph_pipe *pipe);
+/* The instance leaves its listener; the last one gives the name back. */
+void ph_listener_leave(struct ph_pipe *pipe);
+void ph_listener_release(struct ph_listener *listener);
+/* Frees the listeners that have gone. */
+void ph_listeners_free(struct ph_port *port);
+
+/* NULL, or why the pipe can't read (write) at all now, with *status PH_OK for
+ * misuse, or the outcome. */
+const char *ph_pipe_refuses(const struct ph_pipe *pipe, bool write,
+                            enum ph_status *status);
+
+char *ph_strdup(const char *text);
+
+#endif

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Overlapped pipes: the contract.
+ *
+ * A completion port runs operations on pipes. An operation is IDLE, PENDING or
+ * DONE. A start function leaves it DONE (it could be done at once) or PENDING;
+ * a PENDING one becomes DONE exactly once, inside ph_port_run, which then calls
+ * op->done. No start and no cancel ever calls back. Time-out and cancel are
+ * results of an operation that has ended: the system holds nothing of it any
+ * more. Data that came first is the result.
+ *
+ * Everything belongs to one port and is used by the thread that runs it. Only
+ * ph_port_post may be called from other threads.
+ *
+ * Times are microseconds of ph_port_now; PH_FOREVER is no deadline and PH_NOW
+ * means "only what is there now".
+ */
+#ifndef PH_OVERLAPPED_H
+#define PH_OVERLAPPED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PH_FOREVER INT64_MAX
+#define PH_NOW INT64_C(-1)
+#define PH_MESSAGE_MAX 65536 /* default of max_message, in bytes */
+#define PH_NAME_MAX 200      /* characters of a plain pipe name */
+#define PH_INSTANCES_MAX UINT32_MAX
+#define PH_BACKLOG 8
+#define ph_container_of(ptr, type, member) \
+    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+#define ph_countof(a) (sizeof(a) / sizeof((a)[0]))
+
+/* Outcomes; the texts are what Lua sees. `misuse` is never an outcome of an
+ * operation: a start function returns it when the state forbids the start. */
+#define PH_STATUS_LIST(X)                                            \
+    X(OK, "ok")                                                      \
+    X(PENDING, "pending")                                            \
+    X(TIMEOUT, "timeout")                                            \
+    X(CANCELLED, "cancelled")                                        \
+    X(CLOSED, "closed")                                              \
+    X(BUSY, "busy")                                                  \
+    X(ABSENT, "absent")                                              \
+    X(DENIED, "denied")                                              \
+    X(EXISTS, "exists")                                              \
+    X(TOOBIG, "toobig")                                              \
+    X(MODE, "mode")                                                  \
+    X(PROTOCOL, "protocol")                                          \
+    X(NOMEM, "nomem")                                                \
+    X(BUDGET, "budget")                                              \
+    X(SYSTEM, "system")                                              \
+    X(MISUSE, "misuse")
+
+#define PH_STATUS_ENUM_(name, text) PH_##name,
+enum ph_status { PH_STATUS_LIST(PH_STATUS_ENUM_) PH_STATUS_COUNT };
+
+/* The text of a status, as Lua sees it; a static string. */
+const char *ph_status_name(enum ph_status status);
+
+struct ph_port;
+struct ph_pipe;
+struct ph_listener;
+struct ph_op;
+struct ph_wait;
+
+/* ---- Port ---------------------------------------------------------------- */
+
+enum ph_level { PH_LOG_DEBUG, PH_LOG_INFO, PH_LOG_WARN, PH_LOG_ERROR };
+
+/* What exists on a port at this moment; all zero when nothing is left. */
+struct ph_counts {
+    size_t pipes;     /* pipe objects not yet freed */
+    size_t operations; /* PENDING ones */
+    size_t timers;    /* running timers, deadlines included */
+    size_t listeners; /* names held */
+};
+
+/* Makes a port in *out. PH_OK, PH_NOMEM, or PH_SYSTEM with *os set. */
+enum ph_status ph_port_create(struct ph_port **out, long *os);
+
+/* Frees the port. Everything on it must be closed and DONE (ph_port_counts all
+ * zero); the caller runs the port until that holds. NULL is allowed. */
+void ph_port_destroy(struct ph_port *port);
+
+/* One turn: waits at most `wait_us` microseconds (PH_FOREVER: until something
+ * happens) for completions, due timers and posts, and calls back for each.
+ * PH_OK, or PH_SYSTEM when the system's port fails. */
+enum ph_status ph_port_run(struct ph_port *port, int64_t wait_us);
+
+/* Monotonic time in microseconds, as of the current turn (ph_port_run
+ * refreshes it); ph_port_clock reads the clock. */
+int64_t ph_port_now(const struct ph_port *port);
+int64_t ph_port_clock(struct ph_port *port);
+
+/* Counts of what exists, for leak checks and status. */
+struct ph_counts ph_port_counts(const struct ph_port *port);
+
+/* Lines about the port itself (descriptors ran out, a name was taken over) go
+ * to `log`; NULL drops them. The text is valid during the call only. */
+void ph_port_set_log(struct ph_port *port,
+                     void (*log)(void *user, enum ph_level, const char *text),
+                     void *user);
+
+/* A note from another thread. The poster owns it until `arrive` was called in
+ * the port's run, and may then post it again. */
+struct ph_post {
+    struct ph_post *next;
+    void (*arrive)(struct ph_post *post);
+};
+
+/* Queues the note; `arrive` is called in a later ph_port_run. The one function
+ * for any thread (not for signal handlers). Never fails. */
+void ph_port_post(struct ph_port *port, struct ph_post *post);
+
+enum ph_signal_kind { PH_SIGNAL_STOP, PH_SIGNAL_RELOAD };
+
+/* Has SIGINT, SIGTERM (Ctrl-C, Ctrl-Break, console close, shutdown) arrive as
+ * PH_SIGNAL_STOP and SIGHUP as PH_SIGNAL_RELOAD, inside ph_port_run. For one
+ * port of the process, the main one. PH_OK, or PH_SYSTEM with *os. Undone by
+ * ph_port_destroy. */
+enum ph_status ph_port_watch_signals(struct ph_port *port,
+                                     void (*arrive)(void *user,
+                                                    enum ph_signal_kind),
+                                     void *user, long *os);
+
+/* ---- Timers -------------------------------------------------------------- */
+
+/* Embedded in its owner; zeroed before first use. */
+struct ph_timer {
+    int64_t at;
+    void (*fire)(struct ph_timer *timer);
+    struct ph_timer *child, *next, **link; /* pairing heap; link: in it */
+};
+
+/* Fires once in ph_port_run at or after `at`; a running timer is moved.
+ * PH_FOREVER never fires and is not counted. */
+void ph_timer_start(struct ph_port *port, struct ph_timer *timer, int64_t at);
+
+/* Stops it if it runs; after that `fire` will not be called. */
+void ph_timer_stop(struct ph_port *port, struct ph_timer *timer);
+
+/* ---- Signals and waits --------------------------------------------------- */
+
+/* Something that can be waited for: set or not. Embedded in operations,
+ * events and tasks; zeroed before first use. */
+struct ph_signal {
+    bool set;
+    struct ph_waiter *waiters;
+};
+
+/* Sets the signal; waits for it end in the port's run. Stays set until reset
+ * (manual reset). */
+void ph_signal_set(struct ph_signal *signal);
+void ph_signal_reset(struct ph_signal *signal);
+
+struct ph_waiter {
+    struct ph_waiter *next, **link;
+    struct ph_wait *wait;
+};
+
+enum ph_wait_mode { PH_WAIT_ANY, PH_WAIT_ALL };
+enum ph_wait_state { PH_WAIT_IDLE, PH_WAIT_RUNS, PH_WAIT_ENDED };
+
+/* A wait for one or many signals, no limit. Owned by the caller, who also owns
+ * `waiters` (one for each signal) and `signals`, all untouched until it ended
+ * or was dropped. Zeroed before use. */
+struct ph_wait {
+    struct ph_port *port;
+    struct ph_signal *const *signals;
+    struct ph_waiter *waiters;
+    size_t count;
+    enum ph_wait_mode mode;
+    void (*done)(struct ph_wait *wait);
+    void *user;
+    /* results */
+    enum ph_wait_state state;
+    enum ph_status status; /* PH_OK, or PH_PENDING: the time was up */
+    size_t index;          /* any: the lowest that was set */
+    /* private */
+    struct ph_timer timer;
+    struct ph_wait *ready_next, **ready_link;
+};
+
+/* Starts waiting with port, signals, waiters, count, mode, done filled in.
+ * Ends at once (state ENDED, done not called) when the condition holds or the
+ * deadline is PH_NOW or past; else `done` is called in the port's run. Ending
+ * never ends an operation. "All" consumes nothing until all are set. */
+void ph_wait_start(struct ph_wait *wait, int64_t deadline);
+
+/* Gives up a running wait; `done` is not called. */
+void ph_wait_drop(struct ph_wait *wait);
+
+/* ---- Operations ---------------------------------------------------------- */
+
+enum ph_op_state { PH_OP_IDLE, PH_OP_PENDING, PH_OP_DONE };
+
+enum ph_op_kind {
+    PH_OP_CREATE,
+    PH_OP_OPEN,
+    PH_OP_AVAILABLE,
+    PH_OP_CONNECT,
+    PH_OP_READ,
+    PH_OP_WRITE,
+    PH_OP_TRANSACT,
+    PH_OP_FLUSH,
+    PH_OP_CLOSE
+};
+
+/* What ends a read. */
+enum ph_goal {
+    PH_READ_SOME,    /* what is there, at most `want` bytes */
+    PH_READ_EXACT,   /* `want` bytes; byte pipes */
+    PH_READ_LINE,    /* up to a line feed, which is taken off with a CR before
+                        it; byte pipes; at most max_message bytes */
+    PH_READ_MESSAGE, /* one whole message */
+};
+
+/* One operation. Embedded in a heap object of its owner, zeroed before first
+ * use; the owner may free or start it again when it is IDLE or DONE. */
+struct ph_op {
+    /* set by the owner before a start */
+    void (*done)(struct ph_op *op); /* called in the port's run; may be NULL */
+    void *user;
+    /* read by the owner */
+    enum ph_op_kind kind;
+    enum ph_op_state state;
+    enum ph_status status; /* when DONE */
+    long os;               /* the system's number behind it, or 0 */
+    const char *why;       /* static text: detail of a failure, or NULL */
+    struct ph_pipe *pipe;
+    struct ph_signal signal; /* set when DONE */
+    /* results of reads and transacts. `data` may be the port's scratch buffer:
+     * valid until the next call on the port, unless ph_op_keep is called. */
+    const unsigned char *data;
+    size_t len;
+    bool more;   /* a part of a message: the rest is read next */
+    bool all_read; /* close: the peer has read everything */
+    int64_t bytes; /* write: taken by the system as far as it says; -1: not
+                      known */
+    /* private to host/overlapped */
+    struct ph_port *port;
+    struct ph_op *next;
+    struct ph_op *ready_next, **ready_link;
+    struct ph_timer timer; /* the deadline, or the next try before it */
+    int64_t deadline, pause, flush_deadline;
+    bool starting; /* inside its start: do not call back */
+    enum ph_status ending; /* PH_OK, or why it was asked to end */
+    enum ph_goal goal;
+    int phase;
+    size_t want;
+    const unsigned char *out; /* what is written: the caller's, or buf */
+    size_t out_len, out_done, out_base; /* base: bytes before `out` */
+    unsigned char *buf; /* owned */
+    size_t cap;
+    char *name;    /* owned: create, open, available */
+    void *options; /* owned copy of create/open options */
+    void *system;  /* the back end's own, while it runs */
+};
+
+/* Asks a PENDING operation to end; nothing happens to another. Only DONE tells
+ * what came of it: PH_CANCELLED, or its ordinary result. */
+void ph_op_cancel(struct ph_op *op);
+
+/* Copies a result that lies in the port's scratch buffer into memory of the
+ * operation. PH_OK or PH_NOMEM (the data is lost then). */
+enum ph_status ph_op_keep(struct ph_op *op);
+
+/* Frees what a DONE or IDLE operation owns and makes it IDLE. */
+void ph_op_clear(struct ph_op *op);
+
+/* ---- Pipes --------------------------------------------------------------- */
+
+enum ph_mode { PH_MODE_ANY, PH_MODE_MESSAGE, PH_MODE_BYTE };
+enum ph_direction { PH_DUPLEX, PH_INBOUND, PH_OUTBOUND }; /* seen by server */
+enum ph_access_kind {
+    PH_ACCESS_ME,
+    PH_ACCESS_ADMINS,
+    PH_ACCESS_USERS,
+    PH_ACCESS_UIDS, /* Linux: these uids besides me */
+    PH_ACCESS_SDDL  /* Windows: this descriptor */
+};
+enum ph_open_wait { PH_OPEN_EXISTS, PH_OPEN_FREE, PH_OPEN_NO };
+
+struct ph_create_options {
+    enum ph_mode mode; /* MESSAGE or BYTE */
+    enum ph_direction direction;
+    uint32_t max_instances; /* 1…; PH_INSTANCES_MAX: no limit */
+    uint32_t backlog;       /* 1…: clients that may wait for a connect */
+    bool first;             /* this process must not have the name yet either */
+    size_t max_message;     /* bytes */
+    enum ph_access_kind access;
+    const uint32_t *uids; /* PH_ACCESS_UIDS */
+    size_t uid_count;
+    const char *sddl; /* PH_ACCESS_SDDL */
+};
+
+struct ph_open_options {
+    enum ph_mode mode; /* ANY takes what the server has */
+    enum ph_open_wait wait;
+    size_t max_message;
+    bool any_peer; /* do not ask who the server is */
+};
+
+/* Which side of a pipe, and how far it has come. */
+enum ph_pipe_state {
+    PH_PIPE_NEW,          /* nothing opened yet */
+    PH_PIPE_LISTENING,    /* a server instance without a client */
+    PH_PIPE_CONNECTED,    /* has, or had, a peer */
+    PH_PIPE_DISCONNECTED, /* a server instance after disconnect */
+    PH_PIPE_CLOSED
+};
+
+struct ph_info {
+    const char *name; /* as given; valid while the pipe lives */
+    const char *path; /* the system's full name */
+    bool server;
+    enum ph_mode mode;
+    enum ph_direction direction;
+    enum ph_pipe_state state;
+    uint32_t instances, max_instances; /* 0: not known (client) */
+    size_t max_message;
+};
+
+struct ph_peer {
+    uint32_t pid; /* 0: not known */
+    bool has_uid;
+    uint32_t uid;
+    char sid[192]; /* Windows, else "" */
+};
+
+struct ph_peek {
+    size_t available; /* bytes that a read could take now, all messages */
+    size_t left;      /* message mode: of the first message; byte mode 0 */
+};
+
+/* Checks a pipe name by the rules of this system without touching it. PH_OK,
+ * or PH_MISUSE with *why: a static sentence that states the rule. */
+enum ph_status ph_name_check(const char *name, const char **why);
+
+/* Calls `each` with the name of every pipe by a plain name that somebody serves
+ * now, in no order. The name is valid during the call; `each` may not use the
+ * port. PH_OK or PH_SYSTEM. */
+enum ph_status ph_pipe_list(void (*each)(void *user, const char *name),
+                            void *user);
+
+/* Makes a pipe object in state NEW, with one reference. NULL: no memory. */
+struct ph_pipe *ph_pipe_new(struct ph_port *port);
+void ph_pipe_retain(struct ph_pipe *pipe);
+/* Gives a reference up. The last one closes the pipe, as ph_pipe_close does,
+ * and frees it when all of its operations are DONE. */
+void ph_pipe_release(struct ph_pipe *pipe);
+
+enum ph_pipe_state ph_pipe_state(const struct ph_pipe *pipe);
+struct ph_port *ph_pipe_port(const struct ph_pipe *pipe);
+void ph_pipe_info(const struct ph_pipe *pipe, struct ph_info *out);
+
+/* The peer of a CONNECTED pipe, also after it has gone. PH_OK, PH_MISUSE
+ * (never connected), PH_SYSTEM with *os. */
+enum ph_status ph_pipe_peer(struct ph_pipe *pipe, struct ph_peer *out,
+                            long *os);
+
+/* What could be read now. PH_OK; PH_CLOSED: the peer has gone and nothing is
+ * left; PH_MISUSE in other states (230). An empty message is not seen. */
+enum ph_status ph_pipe_peek(struct ph_pipe *pipe, struct ph_peek *out,
+                            long *os);
+
+/* Server: drops the client, discards what is unread (Linux cannot take back
+ * what was sent); pending operations end as PH_CLOSED. The instance may then
+ * connect again. PH_OK; PH_MISUSE: a client end, or never connected. */
+enum ph_status ph_pipe_disconnect(struct ph_pipe *pipe, const char **why);
+
+/*
+ * The starts. Each returns PH_OK when the operation was started (its state is
+ * then PENDING or DONE), or PH_MISUSE with op->why when the pipe's state
+ * forbids it (the operation stays as it was), or PH_NOMEM (likewise).
+ * `deadline`: absolute; the operation then ends as PH_TIMEOUT.
+ */
+
+/* Takes the name (as the first instance in this process) or adds an instance.
+ * pipe is NEW and becomes LISTENING: clients may open it from now on. Ends as
+ * PH_EXISTS (another process serves the name: retried until the deadline),
+ * PH_BUSY (max_instances reached), PH_DENIED, PH_MODE (differs from the
+ * instances that there are), PH_TOOBIG (the system can't carry max_message),
+ * PH_SYSTEM. Options are copied. */
+enum ph_status ph_create_start(struct ph_op *op, struct ph_pipe *pipe,
+                               const char *name,
+                               const struct ph_create_options *options,
+                               int64_t deadline);
+
+/* Opens the client end; pipe is NEW and becomes CONNECTED. PH_ABSENT, PH_BUSY
+ * (retried until the deadline as options.wait says; then PH_TIMEOUT with the
+ * reason in op->why), PH_DENIED, PH_MODE, PH_TOOBIG, PH_SYSTEM. */
+enum ph_status ph_open_start(struct ph_op *op, struct ph_pipe *pipe,
+                             const char *name,
+                             const struct ph_open_options *options,
+                             int64_t deadline);
+
+/* Waits until the pipe could be opened; never connects. PH_OK, PH_ABSENT (at
+ * once), PH_TIMEOUT. A reservation it is not. */
+enum ph_status ph_available_start(struct ph_op *op, struct ph_port *port,
+                                  const char *name, int64_t deadline);
+
+/* Waits for a client. PH_OK also for one that has gone again: the next read
+ * tells. pipe is LISTENING or DISCONNECTED and becomes CONNECTED. */
+enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
+                                int64_t deadline);
+
+/* Reads; reads of one pipe are served in the order of their starts. PH_OK with
+ * data, len, more; "" is a message. PH_CLOSED: nothing will come any more.
+ * PH_TOOBIG (MESSAGE, LINE): longer than max_message, what came stays
+ * readable in parts. What came before a time-out stays readable too. */
+enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
+                             enum ph_goal goal, size_t want, int64_t deadline);
+
+/* Writes all of `data`, which must live until this returns; done when the
+ * system has accepted it. A message pipe: one message. PH_TOOBIG: longer than
+ * max_message, nothing sent. After a time-out or cancel that may have torn
+ * the stream the pipe takes no more writes (PH_CLOSED). */
+enum ph_status ph_write_start(struct ph_op *op, struct ph_pipe *pipe,
+                              const void *data, size_t len, int64_t deadline);
+
+/* Message mode, duplex: writes a message and reads the reply. PH_BUSY: unread
+ * data is there, or a read or transact is pending; nothing sent. After a
+ * time-out or cancel the pipe takes only close. */
+enum ph_status ph_transact_start(struct ph_op *op, struct ph_pipe *pipe,
+                                 const void *data, size_t len,
+                                 int64_t deadline);
+
+/* Done when the peer has read all that was written; PH_CLOSED when it went
+ * before. */
+enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
+                              int64_t deadline);
+
+/* Closes for good: cancels reads and connects, waits for own writes at most
+ * PH_CLOSE_DRAIN_US, then closes; what the system has accepted stays readable
+ * for the peer. With `flush_deadline` other than PH_NOW it first waits until
+ * the peer has read all, and tells in op->all_read. Always ends as PH_OK.
+ * A second close of the same pipe is PH_MISUSE. */
+#define PH_CLOSE_DRAIN_US 1000000
+enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
+                              int64_t flush_deadline);
+
+/* The same with PH_NOW, for those who don't wait for its end. Nothing happens
+ * to a closed pipe. */
+void ph_pipe_close(struct ph_pipe *pipe);
+
+#endif

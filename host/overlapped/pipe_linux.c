@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "system_linux.h"
+
+#define DRAIN_ROUNDS 100000 /* far more packets than a socket queues */
+
+struct ph_pipe *ph_backend_pipe_alloc(void)
+{
+    struct linux_pipe *pipe = calloc(1, sizeof *pipe);
+    if (!pipe)
+        return NULL;
+    pipe->watch.fd = -1;
+    return &pipe->base;
+}
+
+void ph_backend_pipe_free(struct ph_pipe *pipe)
+{
+    assert(!pipe->attached);
+    free(linux_pipe_of(pipe));
+}
+
+static enum ph_status arm(struct linux_pipe *pipe, uint32_t events)
+{
+    return ph_watch_arm(pipe->base.port, &pipe->watch, events);
+}
+
+/* ---- Reading --------------------------------------------------------------- */
+
+/* One packet or what a stream has. A message may be empty: only then do its
+ * credentials tell it from the end. There is room for them alone, so that
+ * descriptors that the peer sends along are dropped by the kernel. */
+static ssize_t receive(int fd, void *buffer, size_t size, int flags,
+                       bool *credentials)
+{
+    union {
+        char room[CMSG_SPACE(sizeof(struct ucred))];
+        struct cmsghdr align;
+    } control;
+    struct iovec part = {.iov_base = buffer, .iov_len = size};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.room,
+                             .msg_controllen = sizeof control.room};
+    ssize_t got =
+        recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
+    struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+    *credentials = got == 0 && first && first->cmsg_type == SCM_CREDENTIALS;
+    return got;
+}
+
+static ssize_t receive_mode(struct linux_pipe *pipe, size_t want,
+                            bool *credentials)
+{
+    unsigned char *scratch = linux_port_of(pipe->base.port)->scratch;
+    if (pipe->base.mode == PH_MODE_MESSAGE)
+        return receive(pipe->watch.fd, scratch, PH_SCRATCH_SIZE, 0,
+                       credentials);
+    if (want > PH_SCRATCH_SIZE)
+        want = PH_SCRATCH_SIZE;
+    *credentials = false;
+    return recv(pipe->watch.fd, scratch, want, MSG_DONTWAIT);
+}
+
+/* PH_BUSY: nothing is there now. */
+static enum ph_status take(struct linux_pipe *pipe, size_t want,
+                           struct ph_chunk *chunk)
+{
+    bool empty_message;
+    ssize_t got = receive_mode(pipe, want, &empty_message);
+    int error = errno;
+    /* A reset comes once, on a packet socket before the last packets. */
+    while (got < 0 && (error == ECONNRESET || error == EINTR)) {
+        pipe->reset |= error == ECONNRESET;
+        got = receive_mode(pipe, want, &empty_message);
+        error = errno;
+    }
+    if (got > 0 || empty_message) {
+        chunk->data = linux_port_of(pipe->base.port)->scratch;
+        chunk->len = (size_t)got;
+        chunk->ends = true;
+        return PH_OK;
+    }
+    if (got < 0 && error == EAGAIN)
+        return PH_BUSY;
+    chunk->os = got < 0 ? error : 0;
+    return got < 0 ? ph_status_of_errno(error) : PH_CLOSED;
+}
+
+enum ph_status ph_backend_read(struct ph_pipe *base, size_t want, bool try_now,
+                               struct ph_chunk *chunk)
+{
+    struct linux_pipe *pipe = linux_pipe_of(base);
+    bool armed = pipe->watch.armed & EPOLLIN;
+    enum ph_status status = PH_BUSY;
+    assert(!base->reading && base->attached);
+    pipe->want = want;
+    if (try_now || !armed)
+        status = take(pipe, want, chunk);
+    if (status != PH_BUSY)
+        return status;
+    if (!armed && arm(pipe, pipe->watch.armed | EPOLLIN) != PH_OK) {
+        chunk->os = errno;
+        return PH_SYSTEM;
+    }
+    return PH_PENDING;
+}
+
+enum ph_status ph_backend_cancel_read(struct ph_pipe *pipe)
+{
+    (void)pipe; /* nothing is in the system; the notice may stay armed */
+    return PH_OK;
+}
+
+/* ---- Writing --------------------------------------------------------------- */
+
+static enum ph_status send_failed(struct linux_pipe *pipe, int error, long *os)
+{
+    *os = error;
+    if (error == EPIPE || error == ECONNRESET) {
+        pipe->reset |= error == ECONNRESET;
+        return PH_CLOSED;
+    }
+    /* The kernel's wall for one packet, whatever the buffer. */
+    return error == ENOBUFS ? PH_TOOBIG : ph_status_of_errno(error);
+}
+
+/* PH_BUSY: the socket's buffer is full. */
+static enum ph_status put(struct linux_pipe *pipe, struct ph_op *op, long *os)
+{
+    bool message = pipe->base.mode == PH_MODE_MESSAGE;
+    while (op->out_done < op->out_len || (message && !op->out_len)) {
+        ssize_t sent = send(pipe->watch.fd, op->out + op->out_done,
+                            op->out_len - op->out_done,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        int error = errno;
+        if (sent >= 0)
+            op->out_done += (size_t)sent;
+        else if (error == EAGAIN)
+            return PH_BUSY;
+        else if (error != EINTR)
+            return send_failed(pipe, error, os);
+        if (sent >= 0 && message)
+            break;
+    }
+    return PH_OK;
+}
+
+enum ph_status ph_backend_write(struct ph_pipe *base, struct ph_op *op,
+                                long *os)
+{
+    struct linux_pipe *pipe = linux_pipe_of(base);
+    enum ph_status status = put(pipe, op, os);
+    if (status != PH_BUSY)
+        return status;
+    if (ph_op_own_output(op) != PH_OK)
+        return PH_NOMEM;
+    if (arm(pipe, pipe->watch.armed | EPOLLOUT) != PH_OK) {
+        *os = errno;
+        return PH_SYSTEM;
+    }
+    return PH_PENDING;
+}
+
+enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe)
+{
+    (void)pipe;
+    return PH_OK;
+}
+
+/* ---- Notices --------------------------------------------------------------- */
+
+static void on_readable(struct linux_pipe *pipe)
+{
+    struct ph_chunk chunk = {0};
+    enum ph_status status = take(pipe, pipe->want, &chunk);
+    if (status != PH_BUSY)
+        ph_pipe_read_done(&pipe->base, status, &chunk);
+}
+
+static void on_writable(struct linux_pipe *pipe)
+{
+    long os = 0;
+    enum ph_status status = put(pipe, pipe->base.writes.head, &os);
+    if (status != PH_BUSY)
+        ph_pipe_write_done(&pipe->base, status, os);
+}
+
+/* What nobody waits for is not asked for any more, or the same notice would
+ * come again at once; the next read asks again. */
+static void disarm_unused(struct linux_pipe *pipe, uint32_t events)
+{
+    uint32_t wanted = pipe->watch.armed;
+    if (!pipe->base.attached)
+        return;
+    if (!pipe->base.reading && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        wanted &= ~(uint32_t)EPOLLIN;
+    if (!pipe->base.writing)
+        wanted &= ~(uint32_t)EPOLLOUT;
+    arm(pipe, wanted);
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+    struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
+    bool reading = pipe->base.reading, used = reading;
+    if (reading && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        on_readable(pipe);
+    if (pipe->base.writing && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+        on_writable(pipe);
+        used = false;
+    }
+    /* After a served read the notice stays: the next read usually follows. */
+    if (!used || events & (EPOLLHUP | EPOLLERR))
+        disarm_unused(pipe, events);
+}
+
+void ph_pipe_attach(struct ph_pipe *base, int fd)
+{
+    struct linux_pipe *pipe = linux_pipe_of(base);
+    assert(!base->attached);
+    pipe->watch = (struct watch){.fd = fd, .ready = ready};
+    pipe->reset = false;
+    base->attached = true;
+}
+
+/* ---- The rest -------------------------------------------------------------- */
+
+enum ph_status ph_backend_flush(struct ph_pipe *base, struct ph_op *op,
+                                long *os)
+{
+    struct linux_pipe *pipe = linux_pipe_of(base);
+    struct pollfd state = {.fd = pipe->watch.fd};
+    int unread = 0;
+    (void)op;
+    if (ioctl(pipe->watch.fd, SIOCOUTQ, &unread) != 0) {
+        *os = errno;
+        return PH_SYSTEM;
+    }
+    if (unread)
+        return PH_BUSY;
+    /* Zero also when the peer has closed with something unread: a reset. */
+    poll(&state, 1, 0);
+    return pipe->reset || state.revents & POLLERR ? PH_CLOSED : PH_OK;
+}
+
+void ph_backend_cancel_system(struct ph_op *op)
+{
+    (void)op;
+    assert(!"no operation of this back end runs in the system");
+}
+
+enum ph_status ph_backend_peek(struct ph_pipe *base, struct ph_peek *out,
+                               long *os)
+{
+    struct linux_pipe *pipe = linux_pipe_of(base);
+    int all = 0;
+    bool empty_message;
+    char byte;
+    ssize_t got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
+                          &empty_message);
+    if (got < 0 && errno == ECONNRESET) {
+        pipe->reset = true;
+        got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
+                      &empty_message);
+    }
+    if (got < 0) {
+        *os = errno;
+        return *os == EAGAIN ? PH_OK : ph_status_of_errno((int)*os);
+    }
+    if (got == 0)
+        return empty_message ? PH_OK : PH_CLOSED;
+    ioctl(pipe->watch.fd, FIONREAD, &all);
+    out->available = (size_t)all;
+    out->left = (size_t)got;
+    return PH_OK;
+}
+
+bool ph_socket_peer_uid(int fd, uint32_t *uid)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return false;
+    *uid = peer.uid;
+    return true;
+}
+
+enum ph_status ph_backend_peer(struct ph_pipe *pipe, struct ph_peer *out,
+                               long *os)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    memset(out, 0, sizeof *out);
+    if (getsockopt(linux_pipe_of(pipe)->watch.fd, SOL_SOCKET, SO_PEERCRED,
+                   &peer, &size) != 0) {
+        *os = errno;
+        return PH_SYSTEM;
+    }
+    out->pid = (uint32_t)peer.pid;
+    out->has_uid = true;
+    out->uid = peer.uid;
+    return PH_OK;
+}
+
+void ph_backend_disconnect(struct ph_pipe *pipe)
+{
+    shutdown(linux_pipe_of(pipe)->watch.fd, SHUT_RDWR);
+}
+
+/* A socket that is closed with unread input resets its peer, which may then
+ * miss our last words; so the input is taken out first. */
+static void drain_input(struct linux_pipe *pipe)
+{
+    unsigned char *scratch = linux_port_of(pipe->base.port)->scratch;
+    bool message = pipe->base.mode == PH_MODE_MESSAGE, empty_message = false;
+    shutdown(pipe->watch.fd, SHUT_RD);
+    for (int round = 0; round < DRAIN_ROUNDS; round++) {
+        ssize_t got =
+            message ? receive(pipe->watch.fd, scratch, 1, 0, &empty_message)
+                    : recv(pipe->watch.fd, scratch, PH_SCRATCH_SIZE,
+                           MSG_DONTWAIT);
+        if (got < 0 && errno != ECONNRESET && errno != EINTR)
+            break;
+        if (got == 0 && !empty_message)
+            break;
+    }
+}
+
+void ph_backend_close(struct ph_pipe *base)
+{
+    struct linux_pipe *pipe = linux_pipe_of(base);
+    assert(base->attached && !base->reading && !base->writing);
+    drain_input(pipe);
+    arm(pipe, 0);
+    close(pipe->watch.fd);
+    pipe->watch.fd = -1;
+    base->attached = false;
+}

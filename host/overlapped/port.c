@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "operation.h"
+#include "timer.h"
+
+enum ph_status ph_port_create(struct ph_port **out, long *os)
+{
+    struct ph_port *port;
+    enum ph_status status = ph_backend_port_open(&port, os);
+    if (status != PH_OK)
+        return status;
+    port->ready_tail = &port->ready;
+    port->ended_tail = &port->ended;
+    port->now = ph_backend_clock();
+    *out = port;
+    return PH_OK;
+}
+
+void ph_port_destroy(struct ph_port *port)
+{
+    if (!port)
+        return;
+    assert(!port->counts.pipes && !port->counts.operations);
+    assert(!port->counts.listeners && !port->counts.timers);
+    ph_backend_port_close(port);
+}
+
+static void deliver_posts(struct ph_port *port)
+{
+    struct ph_post *newest = atomic_exchange(&port->posts, NULL);
+    struct ph_post *oldest = NULL;
+    while (newest) {
+        struct ph_post *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest) {
+        struct ph_post *next = oldest->next;
+        oldest->arrive(oldest);
+        oldest = next;
+    }
+}
+
+static void free_dead(struct ph_port *port)
+{
+    while (port->dead) {
+        struct ph_pipe *pipe = port->dead;
+        port->dead = pipe->next_dead;
+        ph_backend_pipe_free(pipe);
+        port->counts.pipes--;
+    }
+    ph_listeners_free(port);
+}
+
+static int64_t longest_wait(const struct ph_port *port, int64_t wait_us)
+{
+    if (port->ready || port->ended || port->dead || port->dead_listeners ||
+        atomic_load(&port->posts))
+        return 0;
+    if (wait_us <= 0)
+        return 0;
+    int64_t next = ph_timers_wait(port, ph_backend_clock());
+    return next < wait_us ? next : wait_us;
+}
+
+enum ph_status ph_port_run(struct ph_port *port, int64_t wait_us)
+{
+    enum ph_status status = ph_backend_poll(port, longest_wait(port, wait_us));
+    if (status != PH_OK)
+        return status;
+    deliver_posts(port);
+    ph_timers_fire(port);
+    ph_ops_run(port);
+    ph_waits_run(port);
+    free_dead(port);
+    return PH_OK;
+}
+
+int64_t ph_port_now(const struct ph_port *port)
+{
+    return port->now;
+}
+
+int64_t ph_port_clock(struct ph_port *port)
+{
+    port->now = ph_backend_clock();
+    return port->now;
+}
+
+struct ph_counts ph_port_counts(const struct ph_port *port)
+{
+    return port->counts;
+}
+
+void ph_port_set_log(struct ph_port *port,
+                     void (*log)(void *user, enum ph_level, const char *text),
+                     void *user)
+{
+    port->log = log;
+    port->log_user = user;
+}
+
+void ph_port_log(struct ph_port *port, enum ph_level level, const char *format,
+                 ...)
+{
+    char text[512];
+    va_list args;
+    if (!port->log)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    port->log(port->log_user, level, text);
+}
+
+void ph_port_post(struct ph_port *port, struct ph_post *post)
+{
+    struct ph_post *head = atomic_load(&port->posts);
+    do {
+        post->next = head;
+    } while (!atomic_compare_exchange_weak(&port->posts, &head, post));
+    if (!head)
+        ph_backend_wake(port);
+}
+
+enum ph_status ph_port_watch_signals(struct ph_port *port,
+                                     void (*arrive)(void *user,
+                                                    enum ph_signal_kind),
+                                     void *user, long *os)
+{
+    port->on_signal = arrive;
+    port->on_signal_user = user;
+    return ph_backend_watch_signals(port, os);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads. `in` holds what was received and not yet served: the rest of a
+ * message that was read in part, or bytes before the end of a line. Usually it
+ * is empty and a chunk goes from the back end to its reader without a copy.
+ */
+#include "operation.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_AHEAD 65536 /* bytes asked for when a line's end is not known */
+
+static size_t held(const struct ph_pipe *pipe)
+{
+    return pipe->in.end - pipe->in.start;
+}
+
+static enum ph_status hold(struct ph_pipe *pipe, const unsigned char *bytes,
+                           size_t len)
+{
+    struct ph_buffer *in = &pipe->in;
+    if (in->start && in->start + len > in->cap - in->end + in->start) {
+        memmove(in->bytes, in->bytes + in->start, held(pipe));
+        in->end -= in->start;
+        in->start = 0;
+    }
+    if (in->end + len > in->cap) {
+        size_t cap = in->cap * 2 > in->end + len ? in->cap * 2 : in->end + len;
+        unsigned char *more = realloc(in->bytes, cap ? cap : 1);
+        if (!more)
+            return PH_NOMEM;
+        in->bytes = more;
+        in->cap = cap;
+    }
+    if (len)
+        memcpy(in->bytes + in->end, bytes, len);
+    in->end += len;
+    return PH_OK;
+}
+
+/* Serves `len` held bytes; `skip` more are dropped after them. The buffer goes
+ * to the operation when nothing is left in it. */
+static void serve_held(struct ph_op *op, size_t len, size_t skip)
+{
+    struct ph_buffer *in = &op->pipe->in;
+    op->data = in->bytes + in->start;
+    op->len = len;
+    in->start += len + skip;
+    op->pipe->in_scanned = 0;
+    if (in->start < in->end)
+        return;
+    free(op->buf);
+    op->buf = in->bytes;
+    op->cap = in->cap;
+    memset(in, 0, sizeof *in);
+}
+
+static bool serve_line(struct ph_op *op, enum ph_status *status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    const unsigned char *from = pipe->in.bytes + pipe->in.start;
+    size_t have = held(pipe);
+    const unsigned char *end =
+        have > pipe->in_scanned
+            ? memchr(from + pipe->in_scanned, '\n', have - pipe->in_scanned)
+            : NULL;
+    if ((end ? (size_t)(end - from) : have) > pipe->max_message) {
+        *status = PH_TOOBIG;
+        return true;
+    }
+    pipe->in_scanned = have;
+    if (!end)
+        return false;
+    size_t len = (size_t)(end - from);
+    bool cr = len && from[len - 1] == '\r';
+    serve_held(op, len - cr, 1u + cr);
+    return true;
+}
+
+static bool serve_message(struct ph_op *op, enum ph_status *status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    size_t have = held(pipe);
+    if (have > pipe->max_message)
+        *status = PH_TOOBIG;
+    else if (pipe->in_ends)
+        serve_held(op, have, 0);
+    else
+        return false;
+    return true;
+}
+
+/* Can what is held satisfy the read? */
+static bool serve(struct ph_op *op, enum ph_status *status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    size_t have = held(pipe);
+    *status = PH_OK;
+    switch (op->goal) {
+    case PH_READ_EXACT:
+        if (have < op->want)
+            return false;
+        serve_held(op, op->want, 0);
+        return true;
+    case PH_READ_LINE:
+        return have && serve_line(op, status);
+    case PH_READ_MESSAGE:
+        return have && serve_message(op, status);
+    case PH_READ_SOME:
+    default:
+        if (!have)
+            return false;
+        op->more = pipe->mode == PH_MODE_MESSAGE &&
+                   (have > op->want || !pipe->in_ends);
+        serve_held(op, have < op->want ? have : op->want, 0);
+        return true;
+    }
+}
+
+/* The usual case: a chunk that is just what the reader wants. */
+static bool serve_chunk(struct ph_op *op, const struct ph_chunk *chunk)
+{
+    struct ph_pipe *pipe = op->pipe;
+    bool message = pipe->mode == PH_MODE_MESSAGE;
+    if (held(pipe))
+        return false;
+    switch (op->goal) {
+    case PH_READ_SOME:
+        if (chunk->len > op->want)
+            return false;
+        op->more = message && !chunk->ends;
+        break;
+    case PH_READ_EXACT:
+        if (chunk->len != op->want)
+            return false;
+        break;
+    case PH_READ_MESSAGE:
+        if (!chunk->ends || chunk->len > pipe->max_message)
+            return false;
+        break;
+    case PH_READ_LINE:
+    default:
+        return false;
+    }
+    op->data = chunk->data;
+    op->len = chunk->len;
+    return true;
+}
+
+static void finish(struct ph_op *op, enum ph_status status)
+{
+    ph_queue_remove(&op->pipe->reads, op);
+    if (op->kind == PH_OP_TRANSACT) {
+        if (op->pipe->transacting == op)
+            op->pipe->transacting = NULL;
+        if (status == PH_TIMEOUT || status == PH_CANCELLED)
+            op->pipe->transact_torn = true;
+    }
+    ph_op_end(op, status);
+}
+
+/* Takes in a chunk for the head; false: it was not enough. */
+static bool take(struct ph_op *op, const struct ph_chunk *chunk)
+{
+    struct ph_pipe *pipe = op->pipe;
+    enum ph_status status = PH_OK;
+    if (!serve_chunk(op, chunk)) {
+        pipe->in_ends = chunk->ends;
+        status = hold(pipe, chunk->data, chunk->len);
+        if (status == PH_OK && !serve(op, &status))
+            return false;
+    }
+    finish(op, status);
+    return true;
+}
+
+/* Nothing comes any more: a last line without its end still counts, a message
+ * without its end does not. */
+static void at_end(struct ph_op *op)
+{
+    size_t have = held(op->pipe);
+    bool line = op->goal == PH_READ_LINE && have;
+    if (line)
+        serve_held(op, have, 0);
+    finish(op, line ? PH_OK : PH_CLOSED);
+}
+
+static size_t ask(const struct ph_op *op)
+{
+    size_t have = held(op->pipe);
+    switch (op->goal) {
+    case PH_READ_EXACT:
+        return op->want - have;
+    case PH_READ_LINE:
+        return READ_AHEAD;
+    case PH_READ_MESSAGE:
+        return op->pipe->max_message + 1 - have;
+    case PH_READ_SOME:
+    default:
+        return op->want;
+    }
+}
+
+/* Serves the head as far as that goes without waiting. True: it has ended and
+ * may be gone; false: it is in flight. */
+static bool drive(struct ph_op *op, bool try_now)
+{
+    struct ph_pipe *pipe = op->pipe;
+    for (;;) {
+        struct ph_chunk chunk = {0};
+        enum ph_status status;
+        if (serve(op, &status)) {
+            finish(op, status);
+            return true;
+        }
+        if (pipe->read_ended) {
+            at_end(op);
+            return true;
+        }
+        status = ph_backend_read(pipe, ask(op), try_now, &chunk);
+        op->os = chunk.os;
+        if (status == PH_PENDING) {
+            pipe->reading = true;
+            return false;
+        }
+        if (status == PH_CLOSED) {
+            pipe->read_ended = true;
+        } else if (status != PH_OK) {
+            finish(op, status);
+            return true;
+        } else if (take(op, &chunk)) {
+            return true;
+        }
+    }
+}
+
+void ph_reads_run(struct ph_pipe *pipe)
+{
+    pipe->live++; /* a callback may drop everything else that holds it */
+    while (pipe->reads.head && !pipe->reading && pipe->attached &&
+           pipe->reads.head->ending == PH_OK)
+        drive(pipe->reads.head, false);
+    pipe->live--;
+    ph_pipe_settle(pipe);
+}
+
+void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
+                       const struct ph_chunk *chunk)
+{
+    struct ph_op *op = pipe->reads.head;
+    assert(pipe->reading && op);
+    pipe->reading = false;
+    pipe->live++;
+    if (status == PH_CLOSED)
+        pipe->read_ended = true;
+    if (chunk)
+        op->os = chunk->os;
+    if (status == PH_OK)
+        take(op, chunk);
+    else if (status != PH_CANCELLED && status != PH_CLOSED)
+        finish(op, status);
+    op = pipe->reads.head;
+    if (op && op->ending != PH_OK && !pipe->reading)
+        finish(op, op->ending);
+    pipe->live--;
+    ph_reads_run(pipe);
+}
+
+/* Data that is there already wins: where nothing of ours is in the system, it
+ * is asked once more. */
+static void end_head(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    enum ph_status ending = op->ending;
+    if (pipe->reading && ph_backend_cancel_read(pipe) == PH_PENDING)
+        return;
+    pipe->reading = false;
+    if (ending != PH_CLOSED && pipe->attached) {
+        if (drive(op, true) || ph_backend_cancel_read(pipe) == PH_PENDING)
+            return;
+        pipe->reading = false;
+    }
+    finish(op, ending);
+}
+
+void ph_read_step(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    pipe->live++;
+    if (op->ending != PH_OK && pipe->reads.head == op)
+        end_head(op);
+    else if (op->ending != PH_OK)
+        finish(op, op->ending);
+    pipe->live--;
+    ph_reads_run(pipe);
+}
+
+static const char no_exact[] = "only a byte pipe reads lines or exact counts";
+static const char no_message[] = "only a message pipe receives messages";
+
+enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
+                             enum ph_goal goal, size_t want, int64_t deadline)
+{
+    enum ph_status status = PH_OK;
+    const char *why = ph_pipe_refuses(pipe, false, &status);
+    bool message = pipe->mode == PH_MODE_MESSAGE;
+    if (why && status == PH_OK)
+        return ph_op_misuse(op, why);
+    if (!why && message && (goal == PH_READ_EXACT || goal == PH_READ_LINE))
+        return ph_op_misuse(op, no_exact);
+    if (!why && !message && goal == PH_READ_MESSAGE)
+        return ph_op_misuse(op, no_message);
+    if (goal == PH_READ_SOME && !want)
+        return ph_op_misuse(op, "a read takes at least one byte");
+    ph_op_begin(op, PH_OP_READ, pipe->port, pipe, deadline);
+    op->goal = goal;
+    op->want = want;
+    ph_queue_push(&pipe->reads, op);
+    if (why) {
+        op->why = why;
+        finish(op, status);
+    } else if (pipe->reads.head == op && !pipe->reading) {
+        drive(op, deadline == PH_NOW);
+    }
+    ph_op_started(op);
+    return PH_OK;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* The Linux back end: epoll and AF_UNIX sockets. Its files share this. */
+#ifndef PH_SYSTEM_LINUX_H
+#define PH_SYSTEM_LINUX_H
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "backend.h"
+
+/* No packet is larger: the kernel allocates at most about 4 MiB for one. Only
+ * touched pages of the scratch buffer cost memory. */
+#define PH_SCRATCH_SIZE (8u << 20)
+
+/* A descriptor in the port's epoll set, level-triggered. `armed` is what is
+ * asked for; 0 means it is not in the set (a hang-up is reported even to those
+ * who ask for nothing). */
+struct watch {
+    int fd;
+    uint32_t armed;
+    void (*ready)(struct watch *watch, uint32_t events);
+};
+
+struct linux_port {
+    struct ph_port base;
+    int epoll;
+    struct watch wake, signals;
+    unsigned char *scratch;
+};
+
+struct linux_pipe {
+    struct ph_pipe base;
+    struct watch watch;
+    bool reset;    /* ECONNRESET was seen: the peer left something unread */
+    size_t want;   /* of the read that waits for a notice */
+};
+
+struct linux_listener {
+    struct ph_listener base;
+    struct watch watch;
+    int lock;
+    bool narrow;            /* listen(0): every instance is taken */
+    bool exhausted;         /* no descriptors left: accepting pauses */
+    struct ph_timer resume; /* ends the pause */
+};
+
+static inline struct linux_port *linux_port_of(struct ph_port *port)
+{
+    return ph_container_of(port, struct linux_port, base);
+}
+
+static inline struct linux_pipe *linux_pipe_of(struct ph_pipe *pipe)
+{
+    return ph_container_of(pipe, struct linux_pipe, base);
+}
+
+/* Asks for these events, no others. PH_OK or PH_SYSTEM with errno. */
+enum ph_status ph_watch_arm(struct ph_port *port, struct watch *watch,
+                            uint32_t events);
+
+/* The status that stands for an errno of open, connect, bind and so on. */
+enum ph_status ph_status_of_errno(int error);
+
+/* Makes the socket the pipe's handle: attached, with its notices. */
+void ph_pipe_attach(struct ph_pipe *pipe, int fd);
+
+/* Has the socket send messages of max_message bytes and tell an empty message
+ * from the end. PH_OK; PH_TOOBIG with *why; PH_SYSTEM with *os. */
+enum ph_status ph_socket_prepare(int fd, size_t max_message, long *os,
+                                 const char **why);
+
+/* The uid at the other end of a connected socket. */
+bool ph_socket_peer_uid(int fd, uint32_t *uid);
+
+/* A usable folder for plain names, number `index` of the candidates: 1 with
+ * the folder in `out` (PATH_MAX bytes), 0: there are no more, -1: this one can't
+ * be used (*why, static). `make`: creates it if it is not there. */
+int ph_folder(int index, bool make, char *out, const char **why);
+
+/* The socket's path for `name` in `folder` ("" for an absolute name).
+ * PH_OK or PH_MISUSE with *why when it does not fit in a socket address. */
+enum ph_status ph_socket_address(const char *folder, const char *name,
+                                 struct sockaddr_un *out, const char **why);
+
+/* Does somebody listen at this path, and would a connect be taken at once?
+ * Asks the kernel's socket list, connects to nobody. PH_OK; PH_BUSY: the
+ * backlog is full; PH_ABSENT; PH_SYSTEM with *os. */
+enum ph_status ph_socket_listening(const char *path, long *os);
+
+#endif

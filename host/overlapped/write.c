@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes and transacts. */
+#include <assert.h>
+
+#include "operation.h"
+
+/* In op->bytes: the system did not say how much of a cancelled write it took. */
+#define UNKNOWN INT64_MIN
+
+static void finish(struct ph_op *op, enum ph_status status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    ph_queue_remove(&pipe->writes, op);
+    op->bytes = op->bytes == UNKNOWN
+                    ? -1
+                    : (int64_t)(op->out_base + op->out_done);
+    op->out = NULL;
+    if (pipe->transacting == op)
+        pipe->transacting = NULL;
+    ph_op_end(op, status);
+}
+
+/* The write that was asked to end was (or may have been) in the system. */
+static void finish_torn(struct ph_op *op)
+{
+    bool torn = op->ending != PH_CLOSED; /* else it is disconnected */
+    op->pipe->write_torn |= torn;
+    op->pipe->transact_torn |= torn && op->kind == PH_OP_TRANSACT;
+    finish(op, op->ending);
+}
+
+/* A transact whose request is with the system goes on as a read. */
+static void written(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (op->kind != PH_OP_TRANSACT) {
+        finish(op, PH_OK);
+        return;
+    }
+    ph_queue_remove(&pipe->writes, op);
+    op->out = NULL;
+    op->goal = PH_READ_MESSAGE;
+    ph_queue_push(&pipe->reads, op);
+    if (op->ending != PH_OK)
+        ph_op_poke(op);
+    else if (!op->starting)
+        ph_reads_run(pipe);
+}
+
+static void failed(struct ph_op *op, enum ph_status status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (status == PH_CLOSED)
+        pipe->write_ended = true;
+    else if (status != PH_TOOBIG)
+        pipe->write_torn = true;
+    finish(op, status);
+}
+
+/* One try; true: it has ended and may be gone; false: it is in flight. */
+static bool drive(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    enum ph_status status = ph_backend_write(pipe, op, &op->os);
+    if (status == PH_PENDING) {
+        pipe->writing = true;
+        return false;
+    }
+    if (status == PH_OK)
+        written(op);
+    else
+        failed(op, status);
+    return true;
+}
+
+void ph_writes_run(struct ph_pipe *pipe)
+{
+    pipe->live++;
+    while (pipe->writes.head && !pipe->writing && pipe->attached &&
+           pipe->writes.head->ending == PH_OK)
+        drive(pipe->writes.head);
+    pipe->live--;
+    ph_pipe_settle(pipe);
+}
+
+void ph_pipe_write_done(struct ph_pipe *pipe, enum ph_status status, long os)
+{
+    struct ph_op *op = pipe->writes.head;
+    assert(pipe->writing && op);
+    pipe->writing = false;
+    pipe->live++;
+    op->os = os;
+    if (status == PH_CANCELLED)
+        op->bytes = UNKNOWN;
+    if (status == PH_OK && op->out_done == op->out_len)
+        written(op);
+    else if (op->ending != PH_OK)
+        finish_torn(op);
+    else if (status != PH_OK && status != PH_CANCELLED)
+        failed(op, status);
+    pipe->live--;
+    ph_writes_run(pipe);
+}
+
+static void end_head(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (pipe->writing && ph_backend_cancel_write(pipe) == PH_PENDING)
+        return;
+    pipe->writing = false;
+    if (op->ending != PH_CLOSED && pipe->attached) {
+        if (drive(op) || ph_backend_cancel_write(pipe) == PH_PENDING)
+            return;
+        pipe->writing = false;
+    }
+    finish_torn(op);
+}
+
+void ph_write_step(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    pipe->live++;
+    if (op->ending != PH_OK && pipe->writes.head == op)
+        end_head(op);
+    else if (op->ending != PH_OK)
+        finish(op, op->ending); /* still queued: nothing of it was sent */
+    pipe->live--;
+    ph_writes_run(pipe);
+}
+
+void ph_transact_step(struct ph_op *op)
+{
+    if (op->out)
+        ph_write_step(op);
+    else
+        ph_read_step(op);
+}
+
+static const char too_long[] = "longer than the pipe's max_message";
+
+/* The outcome that is known without asking the system, or PH_OK. */
+static enum ph_status known(struct ph_op *op, size_t len)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (pipe->mode == PH_MODE_MESSAGE && len > pipe->max_message) {
+        op->why = too_long;
+        return PH_TOOBIG;
+    }
+    if (pipe->write_torn)
+        op->why = "an earlier write was ended midway; close the pipe";
+    return pipe->write_torn || pipe->write_ended ? PH_CLOSED : PH_OK;
+}
+
+static void begin(struct ph_op *op, enum ph_op_kind kind, struct ph_pipe *pipe,
+                  int64_t deadline)
+{
+    ph_op_begin(op, kind, pipe->port, pipe, deadline);
+    ph_queue_push(&pipe->writes, op);
+}
+
+/* An empty message is written too: `out` is never NULL while it is. */
+static void set_output(struct ph_op *op, const void *data, size_t len)
+{
+    op->out = len ? data : (const void *)"";
+    op->out_len = len;
+}
+
+/* Starts the write; what is not with the system at return is copied. */
+static void launch(struct ph_op *op, enum ph_status outcome)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (outcome == PH_OK)
+        outcome = known(op, op->out_len);
+    if (outcome != PH_OK)
+        finish(op, outcome);
+    else if (pipe->writes.head == op && !pipe->writing)
+        drive(op);
+    if (op->state == PH_OP_PENDING && op->out &&
+        ph_op_own_output(op) != PH_OK) {
+        assert(!pipe->writing || pipe->writes.head != op);
+        finish(op, PH_NOMEM);
+    }
+}
+
+enum ph_status ph_write_start(struct ph_op *op, struct ph_pipe *pipe,
+                              const void *data, size_t len, int64_t deadline)
+{
+    enum ph_status status = PH_OK;
+    const char *why = ph_pipe_refuses(pipe, true, &status);
+    if (why && status == PH_OK)
+        return ph_op_misuse(op, why);
+    begin(op, PH_OP_WRITE, pipe, deadline);
+    op->why = why;
+    set_output(op, data, len);
+    launch(op, status);
+    ph_op_started(op);
+    return PH_OK;
+}
+
+/* What is unread would be taken for the reply. */
+static enum ph_status unread(struct ph_pipe *pipe, struct ph_op *op)
+{
+    struct ph_peek peek = {0};
+    enum ph_status status = PH_OK;
+    if (pipe->reads.head || pipe->transacting)
+        op->why = "a read or transact is pending on this pipe";
+    else if (pipe->in.start < pipe->in.end)
+        op->why = "part of a message is unread";
+    else if (ph_backend_peek(pipe, &peek, &op->os) == PH_OK && peek.available)
+        op->why = "a message is unread";
+    if (op->why)
+        status = PH_BUSY;
+    return status;
+}
+
+static const char no_transact[] =
+    "transact needs a duplex pipe in message mode (230)";
+
+enum ph_status ph_transact_start(struct ph_op *op, struct ph_pipe *pipe,
+                                 const void *data, size_t len,
+                                 int64_t deadline)
+{
+    enum ph_status status = PH_OK;
+    const char *why = ph_pipe_refuses(pipe, true, &status);
+    if (why && status == PH_OK)
+        return ph_op_misuse(op, why);
+    if (pipe->mode != PH_MODE_MESSAGE || pipe->direction != PH_DUPLEX)
+        return ph_op_misuse(op, no_transact);
+    begin(op, PH_OP_TRANSACT, pipe, deadline);
+    op->why = why;
+    if (status == PH_OK)
+        status = unread(pipe, op);
+    if (status == PH_OK)
+        pipe->transacting = op;
+    set_output(op, data, len);
+    launch(op, status);
+    if (op->state == PH_OP_PENDING && !op->out)
+        ph_reads_run(pipe);
+    ph_op_started(op);
+    return PH_OK;
+}

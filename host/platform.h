@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The few things besides pipes in which the systems differ. */
+#ifndef PH_PLATFORM_H
+#define PH_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* At the very start: UTF-8 on the console, no message boxes, no SIGPIPE. */
+void ph_platform_start(void);
+
+uint32_t ph_process_id(void);
+
+/* The ids of running processes, at most `most`; their number. Linux gives none:
+ * there the folder of pipes is listed, which Wine cannot do. */
+size_t ph_process_ids(uint32_t *out, size_t most);
+
+/* Milliseconds since 1970, UTC. */
+int64_t ph_wall_clock_ms(void);
+
+/* Does this descriptor (1: stdout, 2: stderr) lead to a terminal? */
+bool ph_is_terminal(int descriptor);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+void ph_platform_start(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+}
+
+uint32_t ph_process_id(void)
+{
+    return (uint32_t)getpid();
+}
+
+size_t ph_process_ids(uint32_t *out, size_t most)
+{
+    (void)out;
+    (void)most;
+    return 0;
+}
+
+int64_t ph_wall_clock_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+bool ph_is_terminal(int descriptor)
+{
+    return isatty(descriptor);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "platform.h"
+
+#include <fcntl.h>
+#include <io.h>
+#include <stdio.h>
+#include <windows.h>
+
+#include <psapi.h>
+
+void ph_platform_start(void)
+{
+    SetConsoleOutputCP(CP_UTF8);
+    SetConsoleCP(CP_UTF8);
+    SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
+    /* Bytes as they are: what a script prints is not to be translated. */
+    _setmode(_fileno(stdout), _O_BINARY);
+    _setmode(_fileno(stderr), _O_BINARY);
+    _setmode(_fileno(stdin), _O_BINARY);
+    /* There is no line buffering here, and who waits for a line must see it. */
+    setvbuf(stdout, NULL, _IONBF, 0);
+}
+
+uint32_t ph_process_id(void)
+{
+    return GetCurrentProcessId();
+}
+
+size_t ph_process_ids(uint32_t *out, size_t most)
+{
+    DWORD ids[4096], bytes = 0;
+    size_t count;
+    if (!K32EnumProcesses(ids, sizeof ids, &bytes))
+        return 0;
+    count = bytes / sizeof *ids;
+    if (count > most)
+        count = most;
+    for (size_t i = 0; i < count; i++)
+        out[i] = ids[i];
+    return count;
+}
+
+int64_t ph_wall_clock_ms(void)
+{
+    /* 100 ns since 1601. */
+    const int64_t between = INT64_C(11644473600000);
+    FILETIME now;
+    GetSystemTimeAsFileTime(&now);
+    int64_t ticks = (int64_t)now.dwHighDateTime << 32 | now.dwLowDateTime;
+    return ticks / 10000 - between;
+}
+
+bool ph_is_terminal(int descriptor)
+{
+    DWORD mode;
+    HANDLE handle = GetStdHandle(descriptor == 1 ? STD_OUTPUT_HANDLE
+                                                 : STD_ERROR_HANDLE);
+    return GetConsoleMode(handle, &mode);
+}

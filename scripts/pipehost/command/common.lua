@@ -1,0 +1,81 @@
+-- SPDX-License-Identifier: MIT
+-- What the commands share: exit statuses, scripts as generations, options.
+local core = require "pipehost.core"
+local lfs = require "lfs"
+
+local M = {
+  OK = 0, FAILED = 1, USAGE = 2, NO_TESTS = 5, SCRIPT_ERROR = 65, UNAVAILABLE = 69, TIMED_OUT = 75,
+}
+
+function M.script_options(command)
+  command:option("--set", "Set pipehost.config.KEY."):argname("KEY=VALUE"):count("*")
+  command:option("--path", "Look for modules in DIR too."):argname("DIR"):count("*")
+end
+
+---One line for people on stderr; the traceback only when asked for.
+function M.complain(message, verbose)
+  if not verbose then
+    message = message:gsub("\nstack traceback:.*$", "")
+  end
+  io.stderr:write("pipehost: ", message, "\n")
+end
+
+function M.file_name(path)
+  return path:match("[^/\\]+$") or path
+end
+
+local function config_of(settings)
+  local config = {}
+  for _, setting in ipairs(settings or {}) do
+    local key, value = setting:match("^([^=]+)=(.*)$")
+    if not key then
+      return nil, ("--set %s: is not KEY=VALUE"):format(setting)
+    end
+    config[key] = value
+  end
+  return config
+end
+
+---A generation of the script, its library loaded, nothing of the script run.
+---@return userdata? generation
+---@return string? message
+---@return integer? status
+function M.open(path, args, mode)
+  local config, message = config_of(args.set)
+  if not config then
+    return nil, message, M.USAGE
+  end
+  if lfs.attributes(path, "mode") ~= "file" then
+    return nil, ("%s: there is no such script"):format(path), M.SCRIPT_ERROR
+  end
+  local generation, why = core.host.open(M.file_name(path), 1, {
+    script = path, mode = mode, arguments = args.rest or {}, config = config, paths = args.path or {},
+    library = args.library, generation = 1,
+  })
+  if not generation then
+    return nil, why, M.SCRIPT_ERROR
+  end
+  return generation
+end
+
+---Ends what the script still runs and gives its memory back.
+function M.close(generation)
+  for _ = 1, 10 do
+    generation:cancel()
+    if generation:idle(100) then
+      break
+    end
+  end
+  generation:close()
+end
+
+---A number of milliseconds from the command line, for argparse.
+function M.milliseconds(text)
+  local ms = tonumber(text)
+  if not ms or ms < 0 then
+    return nil, ("'%s' is not a number of milliseconds"):format(text)
+  end
+  return ms
+end
+
+return M

@@ -1,0 +1,64 @@
+-- SPDX-License-Identifier: MIT
+local common = require "pipehost.command.common"
+local core = require "pipehost.core"
+local pipe = require "pipehost.pipe"
+
+local M = {}
+
+local DRAIN_MS = 1000
+local by_code = { timeout = common.TIMED_OUT, absent = common.UNAVAILABLE, busy = common.UNAVAILABLE }
+
+function M.options(parser)
+  local command = parser:command("run", "Run a script to its end.")
+  command:argument("script", "The script; what follows is for it.")
+  common.script_options(command)
+end
+
+local function status_of(result)
+  if result.code then
+    common.complain(result.message)
+    return by_code[result.code] or common.FAILED
+  end
+  local value = result.value
+  if value == true then
+    return common.OK
+  end
+  return math.type(value) == "integer" and value or value and common.OK or common.FAILED
+end
+
+-- The script's end, or a signal before it.
+local function finish(remote, verbose)
+  local task = pipe.spawn(function()
+    return remote:wait()
+  end)
+  local signal = pipe.spawn(core.host.wait_signal)
+  if pipe.wait_any { task, signal } == signal then
+    common.complain("interrupted")
+    task:cancel()
+    return common.FAILED
+  end
+  signal:cancel()
+  local _, ok, result = task:wait()
+  if ok then
+    return status_of(result)
+  end
+  common.complain(result, verbose)
+  return common.SCRIPT_ERROR
+end
+
+function M.main(args)
+  local generation, message, status = common.open(args.script, args, "run")
+  if not generation then
+    common.complain(message)
+    return status
+  end
+  status = finish(generation:start("run"), args.verbose)
+  local stopping = generation:start("stop", DRAIN_MS)
+  if stopping then
+    stopping:wait(2 * DRAIN_MS)
+  end
+  common.close(generation)
+  return status
+end
+
+return M

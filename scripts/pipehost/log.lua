@@ -1,0 +1,24 @@
+-- SPDX-License-Identifier: MIT
+-- pipehost.log.debug | info | warn | error (message [, fields])
+local core = require "pipehost.core"
+
+local function flatten(fields)
+  local keys, list = {}, {}
+  for key in pairs(fields) do
+    keys[#keys + 1] = tostring(key)
+  end
+  table.sort(keys)
+  for _, key in ipairs(keys) do
+    list[#list + 1] = key
+    list[#list + 1] = tostring(fields[key])
+  end
+  return list
+end
+
+local function level(name)
+  return function(message, fields)
+    core.log(name, tostring(message), fields and flatten(fields))
+  end
+end
+
+return { debug = level "debug", info = level "info", warn = level "warn", error = level "error" }

@@ -1,0 +1,105 @@
+-- SPDX-License-Identifier: MIT
+-- The command line. Runs in the main state as a task; its result is the exit
+-- status.
+local argparse = require "argparse"
+local core = require "pipehost.core"
+
+local EXIT_OK, EXIT_USAGE = 0, 2
+
+local commands = { "serve", "run", "check", "test", "ctl" }
+
+local function add_completion(parser)
+  local command = parser:command("completion", "Print a shell's completion script.")
+  command:argument("shell", "bash, zsh or fish."):choices { "bash", "zsh", "fish" }
+end
+
+local function new_parser()
+  local parser = argparse("pipehost", "Named pipes with Lua handlers: serves, calls and tests them.")
+  parser:command_target("command"):require_command(false)
+  parser:flag("--version", "Print the version.")
+  parser:flag("--licenses", "Print the licences of what the program contains.")
+  parser:option("--scripts", "Use the Lua library in DIR instead of the built-in one."):argname("DIR")
+  parser:flag("-v --verbose", "Log more: debug lines and tracebacks.")
+  parser:flag("-q --quiet", "Log errors only.")
+  parser:option("--log-format", "text or json."):choices { "text", "json" }:default("text")
+  for _, name in ipairs(commands) do
+    require("pipehost.command." .. name).options(parser)
+  end
+  add_completion(parser)
+  return parser
+end
+
+local function print_licenses()
+  local names = core.library_names()
+  for _, name in ipairs(names) do
+    local title = name:match("^licenses/(.*)%.txt$")
+    if title then
+      print(("== %s\n\n%s\n"):format(title, core.library_source(name)))
+    end
+  end
+end
+
+local function set_log(args)
+  core.host.set_log {
+    level = args.verbose and "debug" or args.quiet and "error" or "info",
+    json = args.log_format == "json",
+    colour = core.host.is_terminal "stderr" and not os.getenv "NO_COLOR",
+    traces = args.verbose,
+  }
+end
+
+-- `run` passes what follows its script on untouched, options included.
+local value_options = {
+  ["--set"] = true, ["--path"] = true, ["--log-format"] = true, ["--scripts"] = true, ["--drain"] = true,
+}
+
+local function split_arguments(list)
+  local own, i = {}, 1
+  while i <= #list do
+    own[#own + 1] = list[i]
+    if own[1] == "run" or (#own > 1 and own[#own] == "run" and own.run == nil) then
+      own.run = true
+    end
+    if value_options[list[i]] then
+      i = i + 1
+      own[#own + 1] = list[i]
+    elseif own.run and list[i] ~= "run" and list[i]:sub(1, 1) ~= "-" then
+      return own, { table.unpack(list, i + 1) }
+    end
+    i = i + 1
+  end
+  return own, {}
+end
+
+local function usage(message)
+  io.stderr:write("pipehost: ", message, "\nTry 'pipehost --help'.\n")
+  return EXIT_USAGE
+end
+
+return function(options)
+  local parser = new_parser()
+  local own, rest = split_arguments(options.arguments)
+  if #own == 0 then
+    io.stderr:write(parser:get_help(), "\n")
+    return EXIT_USAGE
+  end
+  local ok, args = parser:pparse(own)
+  if not ok then
+    return usage(args)
+  end
+  set_log(args)
+  if args.version then
+    print("pipehost " .. options.version .. " (" .. _VERSION .. ")")
+    return EXIT_OK
+  elseif args.licenses then
+    print_licenses()
+    return EXIT_OK
+  elseif args.command == "completion" then
+    print(parser["get_" .. args.shell .. "_complete"](parser))
+    return EXIT_OK
+  elseif not args.command then
+    return usage("a command is needed")
+  end
+  args.rest, args.library, args.version_text = rest, options.library, options.version
+  return require("pipehost.command." .. args.command).main(args)
+end

@@ -1,0 +1,73 @@
+-- SPDX-License-Identifier: MIT
+-- pipehost.pipe: the overlapped pipe. The C functions, and what is written on
+-- top of them.
+local core = require "pipehost.core"
+
+---@class pipehost.pipe
+local M = {
+  create = core.create,
+  open = core.open,
+  available = core.available,
+  spawn = core.spawn,
+  event = core.event,
+  sleep = core.sleep,
+  now = core.now,
+  wait_any = core.wait_any,
+  wait_all = core.wait_all,
+}
+
+local methods = core.methods
+
+-- An iterator that ends when the other end has closed and raises on anything
+-- else.
+local function each(self, method)
+  return function()
+    local value, code, info = method(self)
+    if value == nil and code ~= "closed" then
+      error(tostring(info), 2)
+    end
+    return value
+  end
+end
+
+---The messages of a message pipe, one by one.
+function methods:messages()
+  return each(self, methods.receive)
+end
+
+---The lines of a byte pipe without their ends; a last one needs none.
+function methods:lines()
+  return each(self, methods.read_line)
+end
+
+local call_options = { "timeout", "wait", "max_message", "peer" }
+
+---Opens the pipe, writes one message, reads the reply and closes, all under one
+---deadline (opts.timeout, ms).
+---@param name string
+---@param data string
+---@param opts? { timeout?: number, wait?: string, max_message?: integer, peer?: string }
+---@return string? reply
+---@return string? code
+---@return table? info
+function M.call(name, data, opts)
+  opts = opts or {}
+  core.check_options(opts, call_options, "pipe.call")
+  local deadline = opts.timeout and M.now() + opts.timeout
+  local pipe, code, info = M.open(name, {
+    mode = "message", timeout = opts.timeout, wait = opts.wait,
+    max_message = opts.max_message, peer = opts.peer,
+  })
+  if not pipe then
+    return nil, code, info
+  end
+  local left = deadline and math.max(deadline - M.now(), 0)
+  local reply, reply_code, reply_info = pipe:transact(data, left)
+  pipe:close()
+  if reply == nil then
+    return nil, reply_code, reply_info
+  end
+  return reply
+end
+
+return M

@@ -1,0 +1,162 @@
+-- SPDX-License-Identifier: MIT
+-- The life of one script in its state: the hooks that the command line calls.
+local pipe = require "pipehost.pipe"
+local servers = require "pipehost.server"
+
+---@class pipehost.script_options
+---@field script string the file
+---@field mode "serve" | "run" | "check"
+---@field arguments? string[] for `run`
+---@field config? table<string, string>
+---@field paths? string[] where require looks besides the script's folder
+---@field library? string folder instead of the built-in library
+
+return function(core, options, load_file)
+  local lifecycle = require "pipehost.lifecycle"
+  lifecycle.config = options.config or {}
+  lifecycle.generation = options.generation
+  local exit_event, exit_status = pipe.event(), nil
+
+  function os.exit(status)
+    if options.mode ~= "run" then
+      error("os.exit: a script that is served does not end its host; use server:stop()", 2)
+    end
+    exit_status = status == nil and 0 or status == true and 0 or status == false and 1 or status
+    exit_event:set()
+    pipe.event():wait()
+  end
+
+  local function compile()
+    local chunk, message = load_file(options.script)
+    if not chunk then
+      error(message, 0)
+    end
+    return chunk
+  end
+
+  local function pack(...)
+    return { n = select("#", ...), ... }
+  end
+
+  -- What a script returned, as plain data.
+  local function outcome(results)
+    local value, code, info = results[2], results[3], results[4]
+    if value == nil and type(code) == "string" then
+      return { code = code, message = core.is_info(info) and tostring(info) or info or code }
+    end
+    return { value = value == nil or value == true or value }
+  end
+
+  local hooks = {}
+
+  --- serve: declares; nothing is bound yet.
+  function hooks.load()
+    compile()()
+    if not servers.declared() and not lifecycle.has_start() then
+      error(options.script .. ": declares no pipehost.server and no pipehost.on_start", 0)
+    end
+  end
+
+  --- serve: binds what was declared, then lets the script run.
+  function hooks.commit()
+    core.phase "running"
+    local failed = servers.bind_all()
+    if failed then
+      return nil, failed
+    end
+    core.commit()
+    lifecycle.start()
+    return true
+  end
+
+  --- run: the chunk is a task; servers listen at once.
+  function hooks.run()
+    core.phase "running"
+    local chunk = compile()
+    arg = options.arguments
+    local task = pipe.spawn(chunk, table.unpack(options.arguments))
+    if pipe.wait_any { task, exit_event } == exit_event then
+      return { value = exit_status }
+    end
+    return outcome(pack(task:wait()))
+  end
+
+  --- check: as far as the first pipe operation.
+  function hooks.check()
+    core.phase "checking"
+    arg = options.arguments or {}
+    local ok, message = xpcall(compile(), function(error_value)
+      return core.checked(error_value) and error_value or debug.traceback(tostring(error_value), 2)
+    end)
+    if ok then
+      return nil
+    end
+    local place = core.checked(message)
+    if place then
+      return (place:gsub(":%s*$", ""))
+    end
+    error(message, 0)
+  end
+
+  --- test: the file returns a table of its tests.
+  local tests = {}
+  function hooks.list()
+    core.phase "running"
+    arg = options.arguments or {}
+    tests = compile()()
+    if type(tests) ~= "table" then
+      error(options.script .. ": a test file returns a table of its tests", 0)
+    end
+    local names = {}
+    for name, fn in pairs(tests) do
+      if type(name) == "string" and name:match("^test") and type(fn) == "function" then
+        names[#names + 1] = name
+      end
+    end
+    table.sort(names)
+    return names
+  end
+
+  local function skipped_or_raise(message)
+    if type(message) == "table" and message.skipped then
+      return message
+    end
+    return debug.traceback(type(message) == "table" and message.msg or tostring(message), 2)
+  end
+
+  --- test: one of them, between setup and teardown.
+  function hooks.test(name)
+    if tests.setup then
+      tests.setup()
+    end
+    local ok, message = xpcall(tests[name], skipped_or_raise)
+    if tests.teardown then
+      tests.teardown()
+    end
+    servers.forget()
+    if ok then
+      return true
+    elseif type(message) == "table" then
+      return { skipped = message.skipped }
+    end
+    error(message, 0)
+  end
+
+  function hooks.collect()
+    collectgarbage()
+    collectgarbage()
+    pipe.sleep(1)
+  end
+
+  --- Stops: no new clients, the others are served to the end, at most `ms`.
+  function hooks.stop(ms)
+    lifecycle.stop()
+    return servers.stop_all(ms)
+  end
+
+  function hooks.status()
+    return servers.status()
+  end
+
+  return hooks
+end

@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: MIT
+-- What the benchmarks measure: the shortest handler there is.
+local pipehost = require "pipehost"
+
+pipehost.server {
+  name = "bench",
+  mode = "message",
+  on_message = function(_, message)
+    return message
+  end,
+}
