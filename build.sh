@@ -277,7 +277,7 @@ demo_end() {
 }
 
 verb_demo() {
-    local status=0
+    local status=0 result
     build_linux release
     demo_folder=$(mktemp -d)
     trap demo_end EXIT
@@ -290,7 +290,13 @@ verb_demo() {
         >"$demo_folder/output" 2>&1 </dev/null &
     demo_server=$!
     build/linux/pipehost run scripts/server_info/client.lua 2>&1 \
-        </dev/null | sed -u 's/^/client | /' || status=${PIPESTATUS[0]}
+        </dev/null | tee "$demo_folder/client" | sed -u 's/^/client | /' ||
+        status=${PIPESTATUS[0]}
+    # The result once more, after the server's own last lines.
+    result=$(tail -n 1 "$demo_folder/client")
+    demo_end
+    demo_server=''
+    printf '%s\n' "$result"
     exit "$status"
 }
 

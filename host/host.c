@@ -109,7 +109,10 @@ static int generation_start(lua_State *L)
     lua_setiuservalue(L, -2, 1);
     remote->task = ph_generation_start(
         generation, hook, args->len ? args : NULL, &remote->held);
-    return remote->task ? 1 : 0;
+    if (!remote->task)
+        return 0;
+    remote->task->observed = true; /* by whoever holds the remote */
+    return 1;
 }
 
 /* generation:cancel(): every task */

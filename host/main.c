@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the port and the main generation, in which the command line runs, and
  * runs the port until that has its exit status. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +108,10 @@ static void close_all(struct ph_host *host)
             break;
         ph_port_run(host->port, CLOSE_ROUND_US);
     }
-    while (host->generations)
-        ph_generation_close(host->generations);
+    /* The others are values of the main state, and go with it. */
+    if (host->main)
+        ph_generation_close(host->main);
+    assert(!host->generations);
 }
 
 static bool port_is_idle(const struct ph_port *port)

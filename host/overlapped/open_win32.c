@@ -129,8 +129,8 @@ enum ph_status ph_backend_open(struct ph_pipe *pipe, const char *name,
 /* Not in every winternl.h. */
 NTSTATUS NTAPI NtFsControlFile(HANDLE file, HANDLE event,
                                PIO_APC_ROUTINE routine, PVOID context,
-                               PIO_STATUS_BLOCK status, ULONG code,
-                               PVOID input, ULONG input_size, PVOID output,
+                               PIO_STATUS_BLOCK status, ULONG code, PVOID input,
+                               ULONG input_size, PVOID output,
                                ULONG output_size);
 
 /* How long the system waits in one go, in 100 ns. When it is over we ask again:

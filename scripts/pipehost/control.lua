@@ -15,7 +15,7 @@ end
 
 local function script_lines(script, lines)
   local remote = script.generation:start "status"
-  local _, _, list = remote:wait(1000)
+  local _, list = remote:wait(1000)
   lines[#lines + 1] = ("%s: generation %d, %s, %d KiB"):format(script.path, script.number,
     seconds(pipe.now() - script.since), script.generation:memory() // 1024)
   for _, entry in ipairs(list or {}) do

@@ -54,17 +54,18 @@ local value_options = {
 }
 
 local function split_arguments(list)
-  local own, i = {}, 1
+  local own, command, i = {}, nil, 1
   while i <= #list do
-    own[#own + 1] = list[i]
-    if own[1] == "run" or (#own > 1 and own[#own] == "run" and own.run == nil) then
-      own.run = true
-    end
-    if value_options[list[i]] then
+    local word = list[i]
+    own[#own + 1] = word
+    if value_options[word] then
       i = i + 1
       own[#own + 1] = list[i]
-    elseif own.run and list[i] ~= "run" and list[i]:sub(1, 1) ~= "-" then
-      return own, { table.unpack(list, i + 1) }
+    elseif word:sub(1, 1) ~= "-" then
+      if command == "run" then
+        return own, { table.unpack(list, i + 1) }
+      end
+      command = command or word
     end
     i = i + 1
   end

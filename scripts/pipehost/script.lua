@@ -21,7 +21,10 @@ return function(core, options, load_file)
     if options.mode ~= "run" then
       error("os.exit: a script that is served does not end its host; use server:stop()", 2)
     end
-    exit_status = status == nil and 0 or status == true and 0 or status == false and 1 or status
+    if status ~= nil and type(status) ~= "boolean" and not math.tointeger(status) then
+      error("os.exit: the status is an integer, true or false, this is a " .. type(status), 2)
+    end
+    exit_status = status == false and 1 or math.tointeger(status) or 0
     exit_event:set()
     pipe.event():wait()
   end
@@ -42,9 +45,10 @@ return function(core, options, load_file)
   local function outcome(results)
     local value, code, info = results[2], results[3], results[4]
     if value == nil and type(code) == "string" then
-      return { code = code, message = core.is_info(info) and tostring(info) or info or code }
+      local sentence = core.is_info(info) or type(info) == "string"
+      return { code = code, message = sentence and tostring(info) or code }
     end
-    return { value = value == nil or value == true or value }
+    return { value = math.type(value) == "integer" and value or value ~= false }
   end
 
   local hooks = {}

@@ -121,7 +121,7 @@ local function drain(scripts, ms)
     local remote = script.generation:start("stop", ms)
     if remote then
       tasks[#tasks + 1] = pipe.spawn(function()
-        return select(3, remote:wait(ms + 2000))
+        remote:wait(ms + 2000)
       end)
     end
   end

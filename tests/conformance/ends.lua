@@ -1,0 +1,122 @@
+-- SPDX-License-Identifier: MIT
+-- What the conformance tests share: the two ends of a pipe in one process, and
+-- a second pipehost.
+local pipe = require "pipehost.pipe"
+local t = require "pipehost.test"
+
+local M = {}
+
+local LONG = 10000 -- ms; nothing here takes that long
+
+---A connected server and client end of a fresh pipe.
+---@param options? table as for pipe.create
+---@param open_options? table as for pipe.open
+---@return userdata server
+---@return userdata client
+---@return string name
+function M.pair(options, open_options)
+  local name = t.name()
+  local server = assert(pipe.create(name, options))
+  local client = assert(pipe.open(name, open_options))
+  assert(server:connect(LONG))
+  return server, client, name
+end
+
+function M.byte_pair()
+  return M.pair({ mode = "byte" }, { mode = "byte" })
+end
+
+---The call gave nil, code, info.
+---@param code string
+function M.fails(code, ...)
+  local value, got, info = ...
+  t.assertNil(value)
+  t.assertEquals(got, code, tostring(info))
+  t.assertEquals(info.code, code)
+  t.assertStrContains(tostring(info), code)
+  return info
+end
+
+---fn raises, and the text contains `part`.
+---@param part string
+function M.raises(part, fn, ...)
+  local ok, message = pcall(fn, ...)
+  t.assertFalse(ok, "nothing was raised")
+  t.assertStrContains(tostring(message), part)
+  return message
+end
+
+---Waits for the operation's end and gives its result.
+function M.finish(op)
+  assert(op:wait(LONG))
+  return op:result()
+end
+
+---Waits for a task's end and gives what its function returned.
+function M.join(task)
+  local ended, code = pipe.wait_all({ task }, LONG)
+  assert(ended, code)
+  return select(2, task:wait())
+end
+
+---Bytes in which no two places look alike.
+function M.pattern(length)
+  local parts = {}
+  for i = 1, (length + 7) // 8 do
+    parts[i] = ("%08x"):format(i * 2654435761 & 0xffffffff)
+  end
+  return table.concat(parts):sub(1, length)
+end
+
+---A write that cannot end while nobody reads: more than any system buffers.
+function M.stuck_write(pipe_end)
+  local op = pipe_end:write_op(("w"):rep(20 << 20))
+  local done, code = op:wait(0)
+  t.assertNil(done)
+  t.assertEquals(code, "pending")
+  return op
+end
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+---A file of this run that goes when `handle` is closed.
+---@return string path
+---@return table handle for a <close> variable
+function M.temporary(name, text)
+  local folder = os.getenv "PH_TMP" or (t.system == "windows" and os.getenv "TEMP" or "/tmp")
+  local path = ("%s/%s-%s"):format(folder:gsub("\\", "/"), t.name(), name)
+  write_file(path, text)
+  return path, setmetatable({}, {
+    __close = function()
+      os.remove(path)
+    end,
+  })
+end
+
+---Runs a script in a second pipehost; its output and exit status. It must end
+---by itself: this process does nothing meanwhile.
+---@return string output both streams
+---@return integer status
+function M.run(text, ...)
+  local program = os.getenv "PIPEHOST"
+  if not program then
+    t.skip "PIPEHOST does not name the program"
+  end
+  local path, file <close> = M.temporary("child.lua", text) -- luacheck: ignore 211
+  local line = ('"%s" run "%s" %s 2>&1'):format(program, path, table.concat({ ... }, " "))
+  if t.system == "windows" then
+    line = '"' .. line .. '"'
+  else
+    line = "timeout 20 " .. line
+  end
+  local child = assert(io.popen(line, "r"))
+  local output = child:read "a"
+  local _, _, status = child:close()
+  return output:gsub("\r\n", "\n"), status
+end
+
+return M
