@@ -324,14 +324,17 @@ end
 if generating then
     static_library "lua"
     includedirs { lua_src }
-    -- lua.c and luac.c are programs; onelua.c and ltests.c come with a checkout.
+    -- lua.c and luac.c are programs; onelua.c and ltests.c come with a checkout;
+    -- host/lua has its own way to compile the other two.
     files(without(os.matchfiles(lua_src .. "/*.c"), {
         ["lua.c"] = true,
         ["luac.c"] = true,
         ["onelua.c"] = true,
         ["ltests.c"] = true,
+        ["lstrlib.c"] = true,
+        ["ltablib.c"] = true,
     }))
-    files { lfs_src .. "/lfs.c" }
+    files { lfs_src .. "/lfs.c", "host/lua/string.c", "host/lua/table.c" }
     if not windows then
         -- LUA_USE_LINUX without its dlopen: no C modules are loaded.
         defines { "LUA_USE_POSIX" }

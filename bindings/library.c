@@ -11,6 +11,7 @@
 #include "outcome.h"
 #include "pipe.h"
 #include "runtime.h"
+#include "service.h"
 
 int luaopen_lfs(lua_State *L);
 
@@ -96,16 +97,6 @@ static int log_line(lua_State *L)
     return 0;
 }
 
-/* fields(pipe, table): the fields that indexing the pipe finds */
-static int set_fields(lua_State *L)
-{
-    luaL_checkudata(L, 1, PH_PIPE);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    lua_settop(L, 2);
-    lua_setiuservalue(L, 1, PH_PIPE_FIELDS_VALUE);
-    return 0;
-}
-
 /* set_timeout(pipe, ms): of the handle; nil: none */
 static int set_timeout(lua_State *L)
 {
@@ -123,6 +114,16 @@ static int host_close(lua_State *L)
     if (self->pipe)
         ph_pipe_close(self->pipe);
     return 0;
+}
+
+/* log_enabled(level) -> boolean: would such a line be written? */
+static int log_enabled(lua_State *L)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error",
+                                         NULL};
+    int level = luaL_checkoption(L, 1, NULL, levels);
+    lua_pushboolean(L, level >= (int)*ph_runtime_of(L)->log_least);
+    return 1;
 }
 
 /* is_open(pipe) -> false: the script or the host has closed it */
@@ -243,11 +244,11 @@ static int guard(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"log", log_line},
-    {"fields", set_fields},
     {"set_timeout", set_timeout},
     {"host_close", host_close},
     {"interrupt", interrupt},
     {"is_open", is_open},
+    {"log_enabled", log_enabled},
     {"list", list},
     {"phase", phase},
     {"commit", commit},
@@ -272,6 +273,7 @@ void ph_library_open(lua_State *L)
     luaL_newlib(L, functions);
     ph_task_open(L);
     ph_open_open(L);
+    ph_service_open(L);
     luaL_getmetatable(L, PH_PIPE);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "methods");

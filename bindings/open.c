@@ -12,6 +12,20 @@
  * any error of the script. */
 const char ph_check_reached = 0;
 
+/* The line of the script that is being run: neither C nor the library. */
+static void push_place(lua_State *L)
+{
+    lua_Debug at;
+    for (int level = 1; lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sl", &at);
+        if (at.currentline > 0 && strncmp(at.source, "@pipehost/", 10) != 0) {
+            lua_pushfstring(L, "%s:%d:", at.short_src, at.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+}
+
 void ph_phase_check(lua_State *L, const char *what)
 {
     switch (ph_runtime_of(L)->phase) {
@@ -19,7 +33,7 @@ void ph_phase_check(lua_State *L, const char *what)
         luaL_error(L, "%s: not while loading; use pipehost.on_start(fn)", what);
         break;
     case PH_PHASE_CHECKING:
-        luaL_where(L, 1);
+        push_place(L);
         lua_setfield(L, LUA_REGISTRYINDEX, "pipehost.checked");
         lua_pushlightuserdata(L, (void *)&ph_check_reached);
         lua_error(L);
@@ -94,7 +108,7 @@ static lua_Number timeout(lua_State *L, int table)
 {
     lua_Number ms = -1;
     if (get(L, table, "timeout") != LUA_TNIL) {
-        if (lua_type(L, -1) != LUA_TNUMBER || lua_tonumber(L, -1) < 0)
+        if (lua_type(L, -1) != LUA_TNUMBER || !(lua_tonumber(L, -1) >= 0))
             luaL_error(L, "option 'timeout' is a number of milliseconds");
         ms = lua_tonumber(L, -1);
     }
@@ -155,10 +169,9 @@ static void access_option(lua_State *L, int table,
 
 static const char *const create_names[] = {
     "mode",  "access",  "direction",   "max_instances", "backlog",
-    "first", "timeout", "max_message", "frame",         NULL};
-static const char *const open_names[] = {"mode",        "timeout", "peer",
-                                         "wait",        "frame",
-                                         "max_message", NULL};
+    "first", "timeout", "max_message", NULL};
+static const char *const open_names[] = {"mode", "timeout",     "peer",
+                                         "wait", "max_message", NULL};
 static const char *const modes[] = {"message", "byte", NULL};
 
 static void check_table(lua_State *L, const char *const *names,
@@ -171,6 +184,16 @@ static void check_table(lua_State *L, const char *const *names,
 }
 
 /* ---- Functions ------------------------------------------------------------------ */
+
+/* A zero byte would end the name before its end. */
+static const char *check_name(lua_State *L)
+{
+    size_t len;
+    const char *name = luaL_checklstring(L, 1, &len);
+    luaL_argcheck(L, strlen(name) == len, 1,
+                  "a pipe name has no zero byte in it");
+    return name;
+}
 
 /* Pushes the handle: closed until the operation is under way. */
 static struct lua_pipe *push_handle(lua_State *L, lua_Number timeout_ms)
@@ -213,7 +236,7 @@ static int create(lua_State *L)
     struct ph_task *task;
     struct lua_pipe *self;
     lua_Number ms;
-    luaL_checkstring(L, 1);
+    check_name(L);
     ph_phase_check(L, "pipe.create");
     check_table(L, create_names, "pipe.create");
     lua_settop(L, 2);
@@ -258,7 +281,7 @@ static int open(lua_State *L)
     struct ph_task *task;
     struct lua_pipe *self;
     lua_Number ms;
-    luaL_checkstring(L, 1);
+    check_name(L);
     ph_phase_check(L, "pipe.open");
     check_table(L, open_names, "pipe.open");
     lua_settop(L, 2);
@@ -269,6 +292,8 @@ static int open(lua_State *L)
     lua_pop(L, 1);
     options.wait = wait_option(L, ms);
     options.any_peer = pick(L, 2, "peer", peers) == 1;
+    options.own_peer = get(L, 2, "peer") != LUA_TNIL && !options.any_peer;
+    lua_pop(L, 1);
     options.max_message =
         (size_t)number(L, 2, "max_message", PH_MESSAGE_MAX, 1 << 30);
     task = ph_wait_check(L, "pipe.open");
@@ -300,7 +325,7 @@ static int available_resumed(lua_State *L, int status, lua_KContext context)
  * now? Never connects; a reservation it is not. */
 static int available(lua_State *L)
 {
-    const char *name = luaL_checkstring(L, 1);
+    const char *name = check_name(L);
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct ph_task *task;
     enum ph_status status;

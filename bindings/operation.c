@@ -214,9 +214,9 @@ static int closed(lua_State *L, int status, lua_KContext context)
 static int op_close(lua_State *L)
 {
     struct ph_op *op = &check(L, 1)->box->op;
-    struct ph_task *task = ph_runtime_of(L)->current;
+    struct ph_task *task = ph_wait_task(L);
     ph_op_cancel(op);
-    if (op->state != PH_OP_PENDING || !task || !lua_isyieldable(L))
+    if (op->state != PH_OP_PENDING || !task)
         return 0;
     if (ph_task_wait_one(task, &op->signal, PH_FOREVER))
         return 0;

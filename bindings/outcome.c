@@ -154,8 +154,8 @@ int ph_push_result(lua_State *L, struct ph_op *op, int pipe_index)
         lua_pushvalue(L, pipe_index);
         return 1;
     case PH_OP_CLOSE:
-        if (!op->all_read && op->flush_deadline != PH_NOW)
-            return ph_push_status(L, PH_TIMEOUT, verb, name, 0);
+        if (!op->all_read && op->unread != PH_OK)
+            return ph_push_status(L, op->unread, verb, name, 0);
         break;
     default:
         break;

@@ -7,6 +7,9 @@
 #include "lauxlib.h"
 #include "outcome.h"
 #include "runtime.h"
+#include "service.h"
+
+#define AT_ONCE 64 /* operations of a task in one turn without a wait */
 
 struct lua_pipe *ph_pipe_check(lua_State *L, int index)
 {
@@ -27,8 +30,9 @@ const char *ph_pipe_name(lua_State *L, int index)
 
 struct lua_pipe *ph_pipe_push(lua_State *L, int name)
 {
-    struct lua_pipe *self =
-        lua_newuserdatauv(L, sizeof *self, PH_PIPE_VALUES);
+    struct lua_pipe *self;
+    name = lua_absindex(L, name);
+    self = lua_newuserdatauv(L, sizeof *self, PH_PIPE_VALUES);
     *self = (struct lua_pipe){.timeout_ms = -1};
     luaL_setmetatable(L, PH_PIPE);
     lua_pushvalue(L, name);
@@ -53,10 +57,22 @@ static int resumed(lua_State *L, int status, lua_KContext context)
     return finish(L, ph_runtime_of(L)->current);
 }
 
+/* Operations that are done at once must not keep the loop from the others: after
+ * some of them the task gives way for one turn. */
+static void give_way(struct ph_task *task)
+{
+    if (ph_op_keep(&task->call) != PH_OK)
+        task->call.status = PH_NOMEM;
+    ph_timer_start(task->runtime->port, &task->timer, 0);
+}
+
 int ph_pipe_await(lua_State *L, struct ph_task *task)
 {
-    if (task->call.state == PH_OP_DONE)
-        return finish(L, task);
+    if (task->call.state == PH_OP_DONE) {
+        if (++task->at_once < AT_ONCE || !lua_isyieldable(L))
+            return finish(L, task);
+        give_way(task);
+    }
     return ph_wait_yield(L, task, resumed);
 }
 
@@ -202,8 +218,8 @@ static struct ph_pipe *give_up(struct lua_pipe *self)
 static int pipe_close(lua_State *L)
 {
     struct lua_pipe *self = luaL_checkudata(L, 1, PH_PIPE);
-    int64_t flush = lua_isnoneornil(L, 2) ? PH_NOW
-                                          : ph_check_deadline(L, 2, -1);
+    bool asks = !lua_isnoneornil(L, 2);
+    int64_t flush = asks ? ph_check_deadline(L, 2, -1) : PH_NOW;
     enum ph_status started;
     struct ph_task *task;
     struct ph_op *op;
@@ -213,6 +229,8 @@ static int pipe_close(lua_State *L)
         return 1;
     }
     task = ph_wait_check(L, "pipe:close");
+    if (asks && flush == PH_NOW) /* one look, where PH_NOW would be none */
+        flush = ph_port_now(ph_runtime_of(L)->port);
     op = ph_task_call(task);
     pipe = give_up(self);
     started = ph_close_start(op, pipe, flush);
@@ -341,32 +359,28 @@ static int pipe_tostring(lua_State *L)
     return 1;
 }
 
-/* Methods first, then the connection's own fields. Upvalue 1: the methods. */
+/* Methods first, then a connection's own fields. Upvalue 1: the methods. */
 static int pipe_index(lua_State *L)
 {
+    struct lua_pipe *self = lua_touserdata(L, 1);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         return 1;
-    if (lua_getiuservalue(L, 1, PH_PIPE_FIELDS_VALUE) != LUA_TTABLE)
-        return 0;
-    lua_pushvalue(L, 2);
-    lua_gettable(L, -2);
-    return 1;
+    return self->conn ? ph_conn_field(L, self->conn) : 0;
 }
 
-/* Only `state` is the script's to set; the other fields are the host's. */
+/* Only a connection's `state` is the script's to set. */
 static int pipe_newindex(lua_State *L)
 {
+    struct lua_pipe *self = luaL_checkudata(L, 1, PH_PIPE);
     const char *key = luaL_checkstring(L, 2);
-    luaL_checkudata(L, 1, PH_PIPE);
-    if (strcmp(key, "state") != 0 ||
-        lua_getiuservalue(L, 1, PH_PIPE_FIELDS_VALUE) != LUA_TTABLE)
+    if (strcmp(key, "state") != 0 || !self->conn)
         return luaL_error(L,
                           "a pipe has no field '%s' to set; a server's "
                           "connection keeps its data in conn.state",
                           key);
-    lua_insert(L, 2);
-    lua_settable(L, 2);
+    lua_settop(L, 3);
+    lua_setiuservalue(L, 1, PH_PIPE_FIELDS_VALUE);
     return 0;
 }
 

@@ -10,6 +10,7 @@ struct lua_pipe {
     struct ph_pipe *pipe;   /* NULL: closed by the script, or not yet open */
     lua_Number timeout_ms;  /* of the handle; negative: none */
     bool host_closed;       /* the host closed it: outcomes, no misuse */
+    struct ph_conn *conn;   /* a server's connection, while it is one */
 };
 
 /* User values of the userdata: the pipe's name, and a table of fields. */

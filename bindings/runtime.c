@@ -36,22 +36,28 @@ int64_t ph_check_deadline(lua_State *L, int index, lua_Number fallback_ms)
         return PH_FOREVER;
     if (ms == 0)
         return PH_NOW;
-    return ph_port_now(ph_runtime_of(L)->port) + (int64_t)(ms * 1000);
+    /* From now on, not from the turn's begin: the script may have computed. */
+    return ph_port_clock(ph_runtime_of(L)->port) + (int64_t)(ms * 1000);
 }
 
 /* ---- Running --------------------------------------------------------------- */
 
-static void ended(struct ph_task *task)
+static void unlink_task(struct ph_task *task)
 {
-    lua_State *L = task->runtime->L;
-    assert(task->call.state != PH_OP_PENDING);
-    task->state = PH_TASK_DONE;
     *task->link = task->next;
     if (task->next)
         task->next->link = task->link;
     task->link = NULL;
     if (--task->runtime->task_count == 0)
         ph_signal_set(&task->runtime->idle);
+}
+
+static void ended(struct ph_task *task)
+{
+    lua_State *L = task->runtime->L;
+    assert(task->call.state != PH_OP_PENDING);
+    task->state = PH_TASK_DONE;
+    unlink_task(task);
     ph_op_clear(&task->call);
     ph_signal_set(&task->ended);
     luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
@@ -66,8 +72,7 @@ static void report(struct ph_task *task)
                        text ? text : "an error without a message");
 }
 
-/* The one place where the loop enters Lua. */
-static void ph_task_resume(struct ph_task *task)
+void ph_task_resume(struct ph_task *task)
 {
     struct ph_runtime *runtime = task->runtime;
     struct ph_task *before = runtime->current;
@@ -76,8 +81,13 @@ static void ph_task_resume(struct ph_task *task)
     assert(task->state != PH_TASK_RUNS && task->state != PH_TASK_DONE);
     task->state = PH_TASK_RUNS;
     task->yielded = false;
+    task->at_once = 0;
     runtime->current = task;
+    if (runtime->watcher)
+        runtime->watcher->enter(runtime);
     status = lua_resume(task->co, NULL, args, &task->results);
+    if (runtime->watcher)
+        runtime->watcher->leave(runtime);
     runtime->current = before;
     if (status == LUA_YIELD) {
         task->state = PH_TASK_WAITS;
@@ -88,11 +98,14 @@ static void ph_task_resume(struct ph_task *task)
         return;
     }
     /* The body runs protected: its first result says how it ended. */
-    task->failed = status != LUA_OK ||
-                   !lua_toboolean(task->co, -task->results);
+    task->failed =
+        status != LUA_OK ||
+        (task->results && !lua_toboolean(task->co, -task->results));
     if (task->failed)
         report(task);
     ended(task);
+    if (task->died)
+        task->died(task);
 }
 
 static void task_ready(struct ph_timer *timer)
@@ -112,11 +125,19 @@ static void wait_done(struct ph_wait *wait)
 
 /* ---- The body of every task -------------------------------------------------- */
 
-/* The error with its traceback, as one text; one that came through another task
- * has its traceback already. */
-static int add_traceback(lua_State *L)
+static void explain(lua_State *L, int status)
 {
-    const char *message = luaL_tolstring(L, 1, NULL);
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    if (runtime->watcher)
+        runtime->watcher->explain(runtime, L, status);
+}
+
+/* One that came through another task has its traceback already. */
+int ph_error_traceback(lua_State *L)
+{
+    const char *message;
+    explain(L, LUA_ERRRUN);
+    message = luaL_tolstring(L, 1, NULL);
     if (!strstr(message, "\nstack traceback:"))
         luaL_traceback(L, L, message, 1);
     return 1;
@@ -124,8 +145,12 @@ static int add_traceback(lua_State *L)
 
 static int body_done(lua_State *L, int status, lua_KContext context)
 {
+    bool ok = status == LUA_OK || status == LUA_YIELD;
     (void)context;
-    lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
+    if (!ok)
+        explain(L, status);
+    luaL_checkstack(L, 1, "too many results");
+    lua_pushboolean(L, ok);
     lua_replace(L, 1);
     return lua_gettop(L);
 }
@@ -134,7 +159,7 @@ static int body_done(lua_State *L, int status, lua_KContext context)
  * that <close> variables may still wait. */
 static int body(lua_State *L)
 {
-    lua_pushcfunction(L, add_traceback);
+    lua_pushcfunction(L, ph_error_traceback);
     lua_insert(L, 1);
     return body_done(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0,
                                    body_done),
@@ -153,25 +178,67 @@ static void link_task(struct ph_task *task)
     ph_signal_reset(&runtime->idle);
 }
 
-struct ph_task *ph_task_spawn(lua_State *L, int args)
+/* Pushes the userdata with its coroutine, held by the registry; after that
+ * nothing raises. */
+static struct ph_task *push_task(lua_State *L)
 {
-    struct ph_runtime *runtime = ph_runtime_of(L);
     struct ph_task *task = lua_newuserdatauv(L, sizeof *task, 1);
     memset(task, 0, sizeof *task);
-    task->runtime = runtime;
+    task->runtime = ph_runtime_of(L);
     task->state = PH_TASK_DONE;
+    task->timer.fire = task_ready;
     luaL_setmetatable(L, PH_TASK);
     task->co = lua_newthread(L);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, -1);
     task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    /* From here on nothing raises. */
+    return task;
+}
+
+struct ph_task *ph_task_new(lua_State *L, lua_CFunction function)
+{
+    struct ph_task *task = push_task(L);
+    lua_pop(L, 1);
+    lua_pushcfunction(task->co, function);
+    task->state = PH_TASK_READY;
+    link_task(task);
+    return task;
+}
+
+void ph_task_park(struct ph_task *task)
+{
+    struct ph_runtime *runtime = task->runtime;
+    unlink_task(task);
+    task->next = runtime->parked;
+    runtime->parked = task;
+    runtime->parked_count++;
+}
+
+struct ph_task *ph_task_unpark(struct ph_runtime *runtime)
+{
+    struct ph_task *task = runtime->parked;
+    if (!task)
+        return NULL;
+    runtime->parked = task->next;
+    runtime->parked_count--;
+    link_task(task);
+    return task;
+}
+
+struct ph_task *ph_task_spawn(lua_State *L, int args)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    struct ph_task *task = push_task(L);
+    /* What body adds has its place too. */
+    if (!lua_checkstack(task->co, args + 2 + LUA_MINSTACK)) {
+        luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
+        luaL_error(L, "too many arguments");
+    }
     lua_insert(L, -args - 2);
     lua_pushcfunction(task->co, body);
     lua_xmove(L, task->co, args + 1);
     task->state = PH_TASK_READY;
     task->results = args + 1;
-    task->timer.fire = task_ready;
     link_task(task);
     /* The host's own tasks, the load among them, start in any phase. */
     if (runtime->phase == PH_PHASE_RUNNING || !runtime->current)
@@ -189,11 +256,16 @@ void ph_runtime_commit(struct ph_runtime *runtime)
 
 /* ---- Waiting ----------------------------------------------------------------- */
 
+struct ph_task *ph_wait_task(lua_State *L)
+{
+    struct ph_task *task = ph_runtime_of(L)->current;
+    return task && !task->fixed && lua_isyieldable(L) ? task : NULL;
+}
+
 struct ph_task *ph_wait_check(lua_State *L, const char *what)
 {
-    struct ph_runtime *runtime = ph_runtime_of(L);
-    struct ph_task *task = runtime->current;
-    if (!task || !lua_isyieldable(L))
+    struct ph_task *task = ph_wait_task(L);
+    if (!task)
         luaL_error(L,
                    "%s cannot wait here: inside table.sort, string.gsub, a "
                    "finalizer or another C function",

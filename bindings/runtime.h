@@ -27,20 +27,54 @@ enum ph_phase {
     PH_PHASE_RUNNING
 };
 
+struct ph_runtime;
+
+/* Watches over what the coroutines of a state use: who owns the state says how
+ * (host/limit.h). All are called by the loop's thread. */
+struct ph_watcher {
+    /* The loop resumes runtime->current: what it computes until `leave` is
+     * counted anew. */
+    void (*enter)(struct ph_runtime *runtime);
+    void (*leave)(struct ph_runtime *runtime);
+    /* Between the two: this coroutine of the task runs from now on. */
+    void (*switched)(struct ph_runtime *runtime, lua_State *co);
+    /* A task of the library's own (task->host) calls script code, which has a
+     * budget of its own … */
+    void (*begin_call)(struct ph_runtime *runtime);
+    /* … and it has ended with `status`: "budget" or "nomem" if it passed that
+     * limit, else NULL. Then the error's text is on top of L's stack, in place
+     * of what was above index `base`. */
+    const char *(*end_call)(struct ph_runtime *runtime, lua_State *L,
+                            int status, int base);
+    /* `status`, as of lua_pcall, is about to be reported: an error on top of
+     * L's stack that comes from a limit is replaced by the sentence for it. */
+    void (*explain)(struct ph_runtime *runtime, lua_State *L, int status);
+};
+
 struct ph_runtime {
     lua_State *L; /* the main thread */
     struct ph_port *port;
+    const struct ph_watcher *watcher; /* NULL: nobody watches */
     enum ph_phase phase;
     struct ph_task *current; /* whose coroutine runs */
     struct ph_task *tasks;   /* all that have not ended */
     size_t task_count;
     const char *script; /* for log lines; the owner's */
-    bool closing;       /* no new tasks */
+    lua_Integer generation;    /* its number */
+    struct ph_server *servers; /* that it has bound */
+    struct ph_services *services; /* of the host */
+    unsigned owner;               /* the script, in all its generations */
+    size_t clients;               /* connections of its servers */
+    struct ph_signal released;    /* set while there are none */
+    struct ph_task *parked;    /* idle workers, linked by next */
+    size_t parked_count;
+    bool closing; /* no new tasks */
     struct ph_signal idle; /* set while no task is left */
     /* One line; `fields` has field_count strings: key, value, key … */
     void (*log)(void *user, enum ph_level level, const char *text,
                 const char *const *fields, size_t field_count);
     void *log_user;
+    const enum ph_level *log_least; /* lines below it are dropped */
 };
 
 /* The runtime of a state, from any of its coroutines. */
@@ -71,7 +105,14 @@ struct ph_task {
     bool failed;    /* ended by an error */
     bool cancelled; /* its next or present wait raises */
     bool observed;  /* somebody saw its end, so its error is not logged */
+    const struct ph_runtime *awaited; /* whose signal it waits for, if not ours */
     bool yielded;   /* it left through a wait of ours */
+    unsigned fixed; /* resumes of its coroutines inside C functions that cannot
+                       be left: nothing waits there */
+    unsigned at_once; /* operations since it was resumed that needed no wait */
+    bool host;      /* outside of its calls it runs the library's own code */
+    bool called;    /* it is inside a call of script code */
+    bool over;      /* passed a limit, and has not ended yet */
     int ref, results;
     struct ph_signal ended;
     struct ph_op call; /* of a method that waits, such as pipe:read */
@@ -79,12 +120,27 @@ struct ph_task {
     struct ph_waiter waiter; /* for waits of one signal */
     struct ph_signal *signal;
     struct ph_timer timer; /* start and sleep */
+    struct ph_conn *conn;  /* a worker's: whom it serves */
+    void (*died)(struct ph_task *task); /* a worker's: it failed */
 };
 
 /* Makes a task of the function and its `args` arguments on top of L's stack
  * (taken off) and pushes its userdata. It starts in the port's next run; one
  * that the script spawns before its commit starts with that. Raises on lack of memory. */
 struct ph_task *ph_task_spawn(lua_State *L, int args);
+
+/* Makes a task that runs the C function itself, on an empty stack, and pushes
+ * nothing. The caller resumes it. Raises on lack of memory. */
+struct ph_task *ph_task_new(lua_State *L, lua_CFunction function);
+
+/* Runs the task until it waits or ends: the one place where the loop enters
+ * Lua. */
+void ph_task_resume(struct ph_task *task);
+
+/* A worker without work: it does not count as a task until it is unparked.
+ * NULL: none is parked. */
+void ph_task_park(struct ph_task *task);
+struct ph_task *ph_task_unpark(struct ph_runtime *runtime);
 
 /* The task at stack index `index`, or an argument error. */
 struct ph_task *ph_task_check(lua_State *L, int index);
@@ -97,7 +153,13 @@ void ph_task_cancel(struct ph_task *task);
  * table on top of the stack. */
 void ph_task_open(lua_State *L);
 
+/* Message handler: turns any error into a text with its traceback. */
+int ph_error_traceback(lua_State *L);
+
 /* ---- Waiting in a C function called by Lua ------------------------------------ */
+
+/* The current task, or NULL where the calling coroutine cannot wait now. */
+struct ph_task *ph_wait_task(lua_State *L);
 
 /* The current task, if the calling coroutine can wait now; else raises, naming
  * `what`. Raises also in a task that was cancelled. */

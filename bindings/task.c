@@ -7,6 +7,8 @@
 #include "pipe.h"
 #include "runtime.h"
 
+#define WAITING "pipehost.waiting"
+
 struct ph_task *ph_task_check(lua_State *L, int index)
 {
     return luaL_checkudata(L, index, PH_TASK);
@@ -293,25 +295,69 @@ static int wait_all(lua_State *L)
  */
 static int resume_done(lua_State *L, int status, lua_KContext context);
 
+/* A coroutine that died of a limit died inside a hook, and whatever it would
+ * still run would run without one: it belongs to nobody, and is not closed. */
+static void disown(lua_State *co)
+{
+    memset(lua_getextraspace(co), 0, LUA_EXTRASPACE);
+}
+
+static void switched(struct ph_runtime *runtime, lua_State *co)
+{
+    if (runtime->watcher)
+        runtime->watcher->switched(runtime, co);
+}
+
+/* Coroutines that wait, as keys of a weak table: nobody may resume them but the
+ * task that waits in them. */
+static void mark_waiting(lua_State *L, bool waits)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, WAITING);
+    lua_pushvalue(L, 1);
+    if (waits)
+        lua_pushboolean(L, 1);
+    else
+        lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+static bool is_waiting(lua_State *L)
+{
+    bool waits;
+    lua_getfield(L, LUA_REGISTRYINDEX, WAITING);
+    lua_pushvalue(L, 1);
+    waits = lua_rawget(L, -2) != LUA_TNIL;
+    lua_pop(L, 2);
+    return waits;
+}
+
 static int resume(lua_State *L, lua_State *co, int args)
 {
-    struct ph_task *task = ph_runtime_of(L)->current;
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    struct ph_task *task = runtime->current;
+    bool fixed = task && !lua_isyieldable(L);
     int results = 0;
     int status;
-    for (;;) {
-        status = lua_resume(co, L, args, &results);
-        if (status != LUA_YIELD || !task || !task->yielded)
-            break;
+    if (fixed)
+        task->fixed++;
+    switched(runtime, co);
+    status = lua_resume(co, L, args, &results);
+    switched(runtime, L);
+    if (fixed)
+        task->fixed--;
+    if (status == LUA_YIELD && task && task->yielded) {
         lua_pop(co, results);
-        if (lua_isyieldable(L))
-            return lua_yieldk(L, 0, 0, resume_done);
-        return luaL_error(L, "a coroutine cannot wait for a pipe inside "
-                             "table.sort, string.gsub or another C function");
+        mark_waiting(L, true);
+        return lua_yieldk(L, 0, 0, resume_done);
     }
     lua_settop(L, 1);
     lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
-    if (status != LUA_OK && status != LUA_YIELD)
+    if (status != LUA_OK && status != LUA_YIELD) {
         results = 1;
+        if (task && task->over)
+            disown(co);
+    }
     luaL_checkstack(L, results, "too many results");
     lua_xmove(co, L, results);
     return results + 1;
@@ -321,6 +367,7 @@ static int resume_done(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     (void)context;
+    mark_waiting(L, false);
     return resume(L, lua_tothread(L, 1), 0);
 }
 
@@ -335,6 +382,11 @@ static int co_resume(lua_State *L)
         lua_pushliteral(L, "cannot resume dead coroutine");
         return 2;
     }
+    if (is_waiting(L)) {
+        lua_pushboolean(L, 0);
+        lua_pushliteral(L, "cannot resume a coroutine that waits for a pipe");
+        return 2;
+    }
     if (!lua_checkstack(co, args)) {
         lua_pushboolean(L, 0);
         lua_pushliteral(L, "too many arguments to resume");
@@ -342,6 +394,37 @@ static int co_resume(lua_State *L)
     }
     lua_xmove(L, co, args);
     return resume(L, co, args);
+}
+
+static bool is_alive(lua_State *L, lua_State *co)
+{
+    lua_Debug ar;
+    return co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar));
+}
+
+/* coroutine.close(co); its <close> variables run in co */
+static int co_close(lua_State *L)
+{
+    lua_State *co = lua_tothread(L, 1);
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    int status;
+    luaL_argexpected(L, co, 1, "coroutine");
+    if (is_alive(L, co))
+        return luaL_error(L, "cannot close a %s coroutine",
+                          co == L ? "running" : "normal");
+    if (!ph_runtime_of(co)) {
+        lua_pushboolean(L, 0);
+        lua_pushliteral(L, "it passed a limit");
+        return 2;
+    }
+    switched(runtime, co);
+    status = lua_closethread(co, L);
+    switched(runtime, L);
+    lua_pushboolean(L, status == LUA_OK);
+    if (status == LUA_OK)
+        return 1;
+    lua_xmove(co, L, 1);
+    return 2;
 }
 
 static const luaL_Reg task_methods[] = {
@@ -356,7 +439,7 @@ static const luaL_Reg event_methods[] = {{"set", event_set},
 static const luaL_Reg functions[] = {
     {"spawn", spawn},       {"event", event},       {"sleep", sleep_ms},
     {"now", now},           {"wait_any", wait_any}, {"wait_all", wait_all},
-    {"co_resume", co_resume}, {NULL, NULL},
+    {"co_resume", co_resume}, {"co_close", co_close}, {NULL, NULL},
 };
 
 static void new_type(lua_State *L, const char *name, const luaL_Reg *methods)
@@ -369,8 +452,19 @@ static void new_type(lua_State *L, const char *name, const luaL_Reg *methods)
     lua_setfield(L, -2, "__metatable");
 }
 
+static void open_waiting(lua_State *L)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, WAITING);
+}
+
 void ph_task_open(lua_State *L)
 {
+    open_waiting(L);
     new_type(L, PH_TASK, task_methods);
     lua_pushcfunction(L, task_tostring);
     lua_setfield(L, -2, "__tostring");

@@ -7,6 +7,7 @@
 
 #include "lauxlib.h"
 #include "library.h"
+#include "service.h"
 
 #define HOOKS "pipehost.hooks"
 
@@ -21,6 +22,8 @@ static void *allocate(void *user, void *block, size_t old, size_t size)
         free(block);
         return NULL;
     }
+    if (size > old && !ph_limits_allow(generation, size - old))
+        return NULL;
     more = realloc(block, size);
     if (more)
         generation->memory += size - old;
@@ -48,6 +51,7 @@ static int open_protected(lua_State *L)
     struct opening *opening = lua_touserdata(L, 1);
     const char *folder = opening->generation->host->library;
     ph_library_open(L);
+    ph_limits_open(L);
     if (opening->extra) {
         lua_pushcfunction(L, opening->extra);
         lua_pushvalue(L, -2);
@@ -109,7 +113,10 @@ static void set_runtime(struct ph_generation *generation)
     runtime->port = generation->host->port;
     runtime->log = log_line;
     runtime->log_user = generation;
+    runtime->log_least = &generation->host->log.least;
+    runtime->services = &generation->host->services;
     ph_signal_set(&runtime->idle);
+    ph_signal_set(&runtime->released);
     memcpy(lua_getextraspace(runtime->L), &runtime, sizeof runtime);
 }
 
@@ -188,11 +195,12 @@ void ph_generation_release(struct ph_generation *generation, int held)
 
 /* ---- Closing ------------------------------------------------------------------ */
 
-void ph_generation_cancel(struct ph_generation *generation)
+void ph_generation_cancel(struct ph_generation *generation, bool all)
 {
     struct ph_task *task = generation->runtime.tasks;
     for (; task; task = task->next)
-        ph_task_cancel(task);
+        if (all || !task->conn) /* a worker ends with its connection */
+            ph_task_cancel(task);
 }
 
 static void unlink_generation(struct ph_generation *generation)
@@ -208,6 +216,7 @@ void ph_generation_close(struct ph_generation *generation)
 {
     generation->runtime.closing = true;
     ph_runtime_abandon(&generation->runtime);
+    ph_service_abandon(&generation->runtime);
     lua_close(generation->runtime.L);
     assert(generation->memory == 0);
     unlink_generation(generation);

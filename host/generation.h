@@ -6,9 +6,11 @@
 #ifndef PH_GENERATION_H
 #define PH_GENERATION_H
 
+#include "limit.h"
 #include "log.h"
 #include "lua.h"
 #include "runtime.h"
+#include "service.h"
 #include "value.h"
 
 struct ph_host {
@@ -17,8 +19,10 @@ struct ph_host {
     const char *library; /* folder instead of the embedded library, or NULL */
     struct ph_generation *main;
     struct ph_generation *generations; /* the main one excluded */
+    struct ph_services services;
     struct ph_signal signalled;        /* set while `stops` or `reloads` */
     unsigned stops, reloads;           /* not yet taken by the command line */
+    struct ph_ticker ticker;
 };
 
 struct ph_generation {
@@ -27,6 +31,7 @@ struct ph_generation {
     struct ph_generation *next;
     struct ph_log_origin origin;
     size_t memory; /* bytes that its state holds */
+    struct ph_limits limits;
 };
 
 /* Makes a state and runs the library's prelude in it with `options` (a value
@@ -45,8 +50,8 @@ struct ph_task *ph_generation_start(struct ph_generation *generation,
                                     const struct ph_value *args, int *held);
 void ph_generation_release(struct ph_generation *generation, int held);
 
-/* Cancels every task. They end in the port's next runs: runtime.idle. */
-void ph_generation_cancel(struct ph_generation *generation);
+/* Cancels every task, or those that serve no connection. They end in the port's next runs: runtime.idle. */
+void ph_generation_cancel(struct ph_generation *generation, bool all);
 
 /* Closes the state; no task may be left waiting for an operation (runtime.idle
  * or only tasks that have not run). Pipes and operations of the script are

@@ -66,7 +66,7 @@ static void encode(lua_State *L, int from, int to, struct ph_value *value)
 
 /* ---- Generations ---------------------------------------------------------------- */
 
-/* open(name, number, options) -> generation · nil, message */
+/* open(name, number, options, owner) -> generation · nil, message */
 static int generation_open(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -86,6 +86,8 @@ static int generation_open(lua_State *L)
         return 2;
     }
     handle->generation->origin.generation = number;
+    handle->generation->runtime.generation = number;
+    handle->generation->runtime.owner = (unsigned)luaL_optinteger(L, 4, 0);
     handle->generation->origin.script = malloc(strlen(name) + 1);
     if (handle->generation->origin.script)
         strcpy((char *)handle->generation->origin.script, name);
@@ -115,10 +117,10 @@ static int generation_start(lua_State *L)
     return 1;
 }
 
-/* generation:cancel(): every task */
+/* generation:cancel(all): every task, or those that serve no connection */
 static int generation_cancel(lua_State *L)
 {
-    ph_generation_cancel(check(L));
+    ph_generation_cancel(check(L), lua_toboolean(L, 2));
     return 0;
 }
 
@@ -126,21 +128,44 @@ static int idle_resumed(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     (void)context;
+    ph_runtime_of(L)->current->awaited = NULL;
+    ph_wait_resumed(L);
     lua_pushboolean(L, ph_runtime_of(L)->current->wait.status == PH_OK);
     return 1;
+}
+
+static int wait_for(lua_State *L, struct ph_runtime *other,
+                    struct ph_signal *signal)
+{
+    int64_t deadline = ph_check_deadline(L, 2, -1);
+    struct ph_task *task = ph_wait_check(L, "wait");
+    if (ph_task_wait_one(task, signal, deadline)) {
+        lua_pushboolean(L, signal->set);
+        return 1;
+    }
+    task->awaited = other;
+    return ph_wait_yield(L, task, idle_resumed);
 }
 
 /* generation:idle(ms) -> true: no task is left */
 static int generation_idle(lua_State *L)
 {
     struct ph_runtime *other = &check(L)->runtime;
-    int64_t deadline = ph_check_deadline(L, 2, -1);
-    struct ph_task *task = ph_wait_check(L, "idle");
-    if (ph_task_wait_one(task, &other->idle, deadline)) {
-        lua_pushboolean(L, other->idle.set);
-        return 1;
-    }
-    return ph_wait_yield(L, task, idle_resumed);
+    return wait_for(L, other, &other->idle);
+}
+
+/* generation:released(ms) -> true: no connection is served by it any more */
+static int generation_released(lua_State *L)
+{
+    struct ph_runtime *other = &check(L)->runtime;
+    return wait_for(L, other, &other->released);
+}
+
+/* generation:clients() -> the number of connections it serves */
+static int generation_clients(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)check(L)->runtime.clients);
+    return 1;
 }
 
 /* generation:memory() -> bytes */
@@ -150,13 +175,24 @@ static int generation_memory(lua_State *L)
     return 1;
 }
 
+/* The signals of a state go with it: nobody may wait for them any more. */
+static void end_waits(const struct ph_runtime *ours,
+                      const struct ph_runtime *going)
+{
+    for (struct ph_task *task = ours->tasks; task; task = task->next)
+        if (task->awaited == going)
+            ph_task_cancel(task);
+}
+
 static int generation_close(lua_State *L)
 {
     struct generation_handle *handle = luaL_checkudata(L, 1, GENERATION);
     struct ph_generation *generation = handle->generation;
     handle->generation = NULL;
-    if (generation)
+    if (generation) {
+        end_waits(ph_runtime_of(L), &generation->runtime);
         ph_generation_close(generation);
+    }
     return 0;
 }
 
@@ -205,6 +241,7 @@ static int remote_resumed(lua_State *L, int status, lua_KContext context)
     struct remote *remote = lua_touserdata(L, 1);
     (void)status;
     (void)context;
+    ph_runtime_of(L)->current->awaited = NULL;
     ph_wait_resumed(L);
     if (remote->task->state != PH_TASK_DONE)
         return 0;
@@ -226,6 +263,7 @@ static int remote_wait(lua_State *L)
     task = ph_wait_check(L, "wait");
     if (ph_task_wait_one(task, &remote->task->ended, deadline))
         return remote_resumed(L, LUA_OK, 0);
+    task->awaited = &remote->of->generation->runtime;
     return ph_wait_yield(L, task, remote_resumed);
 }
 
@@ -379,6 +417,7 @@ int ph_host_open(lua_State *L)
     static const luaL_Reg generation_methods[] = {
         {"start", generation_start},   {"cancel", generation_cancel},
         {"idle", generation_idle},     {"memory", generation_memory},
+        {"released", generation_released}, {"clients", generation_clients},
         {"close", generation_close},   {NULL, NULL}};
     static const luaL_Reg remote_methods[] = {
         {"wait", remote_wait}, {"cancel", remote_cancel}, {NULL, NULL}};

@@ -99,7 +99,7 @@ static int run(struct ph_host *host)
 static void close_all(struct ph_host *host)
 {
     for (struct ph_generation *at = host->generations; at; at = at->next)
-        ph_generation_cancel(at);
+        ph_generation_cancel(at, true);
     for (int i = 0; i < CLOSE_ROUNDS; i++) {
         bool busy = false;
         for (struct ph_generation *at = host->generations; at; at = at->next)
@@ -152,6 +152,7 @@ int main(int argc, char **argv)
         status = run(&host);
     }
     close_all(&host);
+    ph_ticker_stop(&host.ticker);
     ph_value_free(&options);
     close_port(&host);
     return status;

@@ -6,9 +6,16 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Not SIG_IGN, which the programs that a script starts would inherit. */
+static void nothing(int number)
+{
+    (void)number;
+}
+
 void ph_platform_start(void)
 {
-    signal(SIGPIPE, SIG_IGN);
+    struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
+    sigaction(SIGPIPE, &action, NULL);
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 }
 

@@ -29,6 +29,7 @@ struct ph_buffer {
 struct ph_port {
     int64_t now;
     struct ph_timer *timers; /* root of the pairing heap */
+    uint64_t timer_order;
     struct ph_op *ready, **ready_tail;    /* to be stepped in the next run */
     struct ph_op *stepping;               /* of them: in this one */
     struct ph_wait *ended, **ended_tail;  /* waits to be called back */
@@ -84,6 +85,7 @@ struct ph_listener {
     uint32_t taken;          /* of them: with a client */
     struct ph_queue waiting; /* connects */
     bool closed;             /* ph_backend_unlisten was called */
+    bool gone;               /* … and is finished; its instances remain */
 };
 
 /* What a read brought. */

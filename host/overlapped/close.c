@@ -83,6 +83,13 @@ static void finish_close(struct ph_op *op)
     ph_op_end(op, PH_OK);
 }
 
+static void told(struct ph_op *op, enum ph_status status)
+{
+    op->all_read = status == PH_OK;
+    op->unread = status;
+    finish_close(op);
+}
+
 static void flush_closing(struct ph_op *op)
 {
     enum ph_status status = PH_CLOSED;
@@ -101,8 +108,7 @@ static void flush_closing(struct ph_op *op)
         ph_op_retry_later(op, RETRY_LONGEST_US);
         return;
     }
-    op->all_read = status == PH_OK;
-    finish_close(op);
+    told(op, status == PH_BUSY ? PH_TIMEOUT : status);
 }
 
 /* Everything else has ended. */
@@ -167,11 +173,14 @@ void ph_op_system_done(struct ph_op *op, enum ph_status status, long os)
     if (op->kind == PH_OP_AVAILABLE) {
         ph_available_done(op, status);
     } else if (op->kind == PH_OP_CLOSE) {
-        op->all_read = status == PH_OK;
-        finish_close(op);
+        if (status == PH_CANCELLED && op->ending != PH_OK)
+            status = op->ending;
+        told(op, status);
     } else {
         assert(op->kind == PH_OP_FLUSH);
-        if (status == PH_CANCELLED && op->ending != PH_OK)
+        /* After a disconnect the system may call it flushed: nothing is left. */
+        if (op->ending == PH_CLOSED ||
+            (status == PH_CANCELLED && op->ending != PH_OK))
             status = op->ending;
         finish_flush(op, status);
     }

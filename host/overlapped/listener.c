@@ -24,7 +24,7 @@ static void free_listener(struct ph_listener *listener)
     ph_backend_listener_free(listener);
 }
 
-void ph_listener_gone(struct ph_listener *listener)
+static void remove_listener(struct ph_listener *listener)
 {
     struct ph_listener **link = &listener->port->listeners;
     while (*link != listener)
@@ -32,6 +32,23 @@ void ph_listener_gone(struct ph_listener *listener)
     *link = listener->next;
     listener->next = listener->port->dead_listeners;
     listener->port->dead_listeners = listener;
+}
+
+void ph_listener_gone(struct ph_listener *listener)
+{
+    listener->gone = true;
+    if (!listener->instances)
+        remove_listener(listener);
+}
+
+void ph_pipe_refuse(struct ph_pipe *pipe)
+{
+    struct ph_listener *listener = pipe->listener;
+    if (!listener || listener->closed)
+        return;
+    ph_queue_end(&listener->waiting, PH_CANCELLED);
+    listener->closed = true;
+    ph_backend_unlisten(listener);
 }
 
 void ph_listeners_free(struct ph_port *port)
@@ -46,17 +63,16 @@ void ph_listeners_free(struct ph_port *port)
 
 /* ---- Create ---------------------------------------------------------------- */
 
-static void join(struct ph_op *op, struct ph_listener *listener)
+static void join(struct ph_pipe *pipe, struct ph_listener *listener,
+                 size_t max_message)
 {
-    struct ph_pipe *pipe = op->pipe;
-    const struct ph_create_options *options = op->options;
     pipe->server = true;
     pipe->listener = listener;
     pipe->name = listener->name;
     pipe->path = listener->path;
     pipe->mode = listener->options.mode;
     pipe->direction = listener->options.direction;
-    pipe->max_message = options->max_message;
+    pipe->max_message = max_message;
     pipe->state = PH_PIPE_LISTENING;
     listener->instances++;
 }
@@ -78,7 +94,7 @@ static enum ph_status join_existing(struct ph_op *op,
         op->why = "its first instance was created with a smaller max_message";
         return PH_TOOBIG;
     }
-    join(op, listener);
+    join(op->pipe, listener, options->max_message);
     return PH_OK;
 }
 
@@ -106,7 +122,7 @@ static enum ph_status take_name(struct ph_op *op, char *path, char *key)
     listener->next = op->port->listeners;
     op->port->listeners = listener;
     op->port->counts.listeners++;
-    join(op, listener);
+    join(op->pipe, listener, listener->options.max_message);
     listener->block = op->options;
     op->options = NULL;
     return PH_OK;
@@ -127,6 +143,15 @@ enum ph_status ph_create_try(struct ph_op *op)
     return join_existing(op, listener);
 }
 
+struct ph_pipe *ph_pipe_new_instance(const struct ph_pipe *of)
+{
+    struct ph_pipe *pipe = ph_pipe_new(of->port);
+    assert(of->listener);
+    if (pipe)
+        join(pipe, of->listener, of->max_message);
+    return pipe;
+}
+
 /* ---- Connect --------------------------------------------------------------- */
 
 static bool full(const struct ph_listener *listener)
@@ -140,6 +165,7 @@ static void finish_connect(struct ph_op *op, enum ph_status status)
     ph_queue_remove(&pipe->listener->waiting, op);
     pipe->connecting = NULL;
     if (status == PH_OK) {
+        assert(pipe->state != PH_PIPE_CLOSED);
         pipe->state = PH_PIPE_CONNECTED;
         pipe->taken = true;
         pipe->listener->taken++;
@@ -152,6 +178,10 @@ static bool serve_head(struct ph_listener *listener)
 {
     struct ph_op *op = listener->waiting.head;
     enum ph_status status;
+    if (op->pipe->state == PH_PIPE_CLOSED) {
+        finish_connect(op, op->ending); /* the client is another's */
+        return true;
+    }
     if (op->pipe->attached) {
         /* Its old client is still being dropped: the others go first. */
         ph_queue_remove(&listener->waiting, op);
@@ -165,6 +195,30 @@ static bool serve_head(struct ph_listener *listener)
     return true;
 }
 
+static void release(struct ph_listener *listener)
+{
+    assert(!listener->instances && !listener->waiting.head);
+    listener->closed = true;
+    ph_backend_unlisten(listener);
+}
+
+static void update(struct ph_listener *listener)
+{
+    if (!listener->closed)
+        ph_backend_listener_update(listener);
+}
+
+/* The last instance gives the name back. */
+static void leave(struct ph_listener *listener)
+{
+    if (--listener->instances)
+        update(listener);
+    else if (listener->gone)
+        remove_listener(listener);
+    else if (!listener->closed)
+        release(listener);
+}
+
 void ph_listener_ready(struct ph_listener *listener)
 {
     /* At most as many as wait now: no instance keeps the loop to itself. */
@@ -172,14 +226,11 @@ void ph_listener_ready(struct ph_listener *listener)
     listener->instances++; /* held: callbacks may close every instance */
     for (struct ph_op *op = listener->waiting.head; op; op = op->next)
         waiting++;
-    while (waiting-- && listener->waiting.head && !full(listener))
+    while (waiting-- && listener->waiting.head && !full(listener) &&
+           !listener->closed)
         if (!serve_head(listener))
             break;
-    listener->instances--;
-    if (listener->instances)
-        ph_backend_listener_update(listener);
-    else
-        ph_listener_release(listener);
+    leave(listener);
 }
 
 void ph_connect_step(struct ph_op *op)
@@ -190,7 +241,8 @@ void ph_connect_step(struct ph_op *op)
         return;
     }
     if (listener->waiting.head == op && !full(listener) &&
-        op->ending != PH_CLOSED && !op->pipe->attached &&
+        op->ending != PH_CLOSED && op->pipe->state != PH_PIPE_CLOSED &&
+        !op->pipe->attached &&
         ph_backend_accept(listener, op->pipe, &op->os) == PH_OK)
         finish_connect(op, PH_OK);
     else
@@ -214,6 +266,12 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
         return PH_OK;
     }
     struct ph_listener *listener = pipe->listener;
+    if (listener->closed) {
+        op->why = "no new clients are taken for this name";
+        ph_op_end(op, PH_CLOSED);
+        op->starting = false;
+        return PH_OK;
+    }
     pipe->connecting = op;
     ph_queue_push(&listener->waiting, op);
     if (listener->waiting.head == op && !full(listener) && !pipe->attached) {
@@ -222,7 +280,7 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
             finish_connect(op, status);
     }
     ph_op_started(op);
-    ph_backend_listener_update(listener);
+    update(listener);
     return PH_OK;
 }
 
@@ -243,13 +301,6 @@ void ph_listener_untake(struct ph_pipe *pipe)
         ph_op_poke(listener->waiting.head);
 }
 
-void ph_listener_release(struct ph_listener *listener)
-{
-    assert(!listener->instances && !listener->waiting.head);
-    listener->closed = true;
-    ph_backend_unlisten(listener);
-}
-
 void ph_listener_leave(struct ph_pipe *pipe)
 {
     struct ph_listener *listener = pipe->listener;
@@ -258,6 +309,5 @@ void ph_listener_leave(struct ph_pipe *pipe)
     pipe->listener = NULL;
     pipe->path = NULL;
     pipe->name = NULL;
-    if (--listener->instances == 0)
-        ph_listener_release(listener);
+    leave(listener);
 }

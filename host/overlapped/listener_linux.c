@@ -95,10 +95,11 @@ static enum ph_status take_lock(struct linux_listener *listener, long *os)
         if (fd < 0)
             return *os == ENOENT ? PH_DENIED : ph_status_of_errno((int)*os);
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            *os = errno;
+            *os = errno == EWOULDBLOCK ? 0 : errno;
             close(fd);
-            return *os == EWOULDBLOCK ? PH_EXISTS : PH_SYSTEM;
+            return *os ? PH_SYSTEM : PH_EXISTS;
         }
+        *os = 0;
         if (is_at(fd, path)) {
             listener->lock = fd;
             return PH_OK;
@@ -234,9 +235,8 @@ enum ph_status ph_backend_listen(struct ph_listener *base, long *os,
         listener->watch.ready = ready;
         listener->watch.fd =
             socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        *os = errno;
-        status = listener->watch.fd < 0 ? PH_SYSTEM
-                                        : bind_and_listen(listener, os, why);
+        *os = listener->watch.fd < 0 ? errno : 0;
+        status = *os ? PH_SYSTEM : bind_and_listen(listener, os, why);
     }
     if (status != PH_OK)
         drop(listener);

@@ -124,6 +124,8 @@ int ph_folder(int index, bool make, char *out, const char **why)
         snprintf(out, PATH_MAX, "/tmp/pipehost-%u", uid);
         break;
     default:
+        *why = "every folder for pipes belongs to another user or is open to "
+               "others (PIPEHOST_DIR can name one)";
         return 0;
     }
     return private_folder(out, make, why);

@@ -84,7 +84,7 @@ void ph_try_step(struct ph_op *op)
 void ph_available_done(struct ph_op *op, enum ph_status status)
 {
     if (op->ending != PH_OK && status != PH_OK)
-        status = op->ending;
+        status = op->deadline == PH_NOW ? PH_BUSY : op->ending;
     finish(op, status);
 }
 

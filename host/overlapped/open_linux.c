@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "operation.h"
@@ -21,6 +22,8 @@ static enum ph_status visit_all(struct visitor *visitor, const char *name)
 {
     enum ph_status status = PH_ABSENT;
     struct sockaddr_un address;
+    const char *explicit = getenv("PIPEHOST_DIR");
+    bool usable = !explicit || !*explicit;
     if (name[0] == '/') {
         status = ph_socket_address("", name, &address, &visitor->why);
         return status == PH_OK ? visitor->visit(visitor, &address, false)
@@ -33,11 +36,12 @@ static enum ph_status visit_all(struct visitor *visitor, const char *name)
             break;
         if (found < 0)
             continue;
+        usable = true;
         visitor->why = NULL;
         if (ph_socket_address(folder, name, &address, &visitor->why) == PH_OK)
             status = visitor->visit(visitor, &address, true);
     }
-    return status;
+    return usable ? status : PH_DENIED;
 }
 
 /* ---- Open ------------------------------------------------------------------ */
@@ -53,7 +57,7 @@ static enum ph_status dial(int fd, const struct sockaddr_un *address, long *os)
 static bool trusted(int fd, bool ours, const struct ph_open_options *options)
 {
     uint32_t uid;
-    if (options->any_peer || !ours)
+    if (options->any_peer || (!ours && !options->own_peer))
         return true;
     return ph_socket_peer_uid(fd, &uid) &&
            (uid == 0 || uid == (uint32_t)geteuid());

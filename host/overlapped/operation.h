@@ -65,7 +65,6 @@ void ph_available_done(struct ph_op *op, enum ph_status status);
 void ph_listener_untake(struct ph_pipe *pipe);
 /* The instance leaves its listener; the last one gives the name back. */
 void ph_listener_leave(struct ph_pipe *pipe);
-void ph_listener_release(struct ph_listener *listener);
 /* Frees the listeners that have gone. */
 void ph_listeners_free(struct ph_port *port);
 

@@ -129,6 +129,7 @@ enum ph_status ph_port_watch_signals(struct ph_port *port,
 /* Embedded in its owner; zeroed before first use. */
 struct ph_timer {
     int64_t at;
+    uint64_t order; /* of the starts: it decides between equal times */
     void (*fire)(struct ph_timer *timer);
     struct ph_timer *child, *next, **link; /* pairing heap; link: in it */
 };
@@ -236,6 +237,7 @@ struct ph_op {
     size_t len;
     bool more;   /* a part of a message: the rest is read next */
     bool all_read; /* close: the peer has read everything */
+    enum ph_status unread; /* close: why not (TIMEOUT, CLOSED …) */
     int64_t bytes; /* write: taken by the system as far as it says; -1: not
                       known */
     /* private to host/overlapped */
@@ -300,6 +302,7 @@ struct ph_open_options {
     enum ph_open_wait wait;
     size_t max_message;
     bool any_peer; /* do not ask who the server is */
+    bool own_peer; /* ask also where names are not of this user alone */
 };
 
 /* Which side of a pipe, and how far it has come. */
@@ -346,6 +349,9 @@ enum ph_status ph_pipe_list(void (*each)(void *user, const char *name),
 
 /* Makes a pipe object in state NEW, with one reference. NULL: no memory. */
 struct ph_pipe *ph_pipe_new(struct ph_port *port);
+/* Another instance, LISTENING, of the name that a created pipe (not closed)
+ * serves: create without its questions to the system. NULL: no memory. */
+struct ph_pipe *ph_pipe_new_instance(const struct ph_pipe *of);
 void ph_pipe_retain(struct ph_pipe *pipe);
 /* Gives a reference up. The last one closes the pipe, as ph_pipe_close does,
  * and frees it when all of its operations are DONE. */
@@ -440,6 +446,10 @@ enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
 #define PH_CLOSE_DRAIN_US 1000000
 enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
                               int64_t flush_deadline);
+
+/* The name of a created pipe takes no new clients: it is given back at once,
+ * the clients there are stay connected, pending connects end as PH_CANCELLED. */
+void ph_pipe_refuse(struct ph_pipe *pipe);
 
 /* The same with PH_NOW, for those who don't wait for its end. Nothing happens
  * to a closed pipe. */

@@ -8,11 +8,16 @@
 
 #include <assert.h>
 
+static bool is_before(const struct ph_timer *a, const struct ph_timer *b)
+{
+    return a->at != b->at ? a->at < b->at : a->order < b->order;
+}
+
 static struct ph_timer *meld(struct ph_timer *a, struct ph_timer *b)
 {
     if (!a || !b)
         return a ? a : b;
-    if (b->at < a->at) {
+    if (is_before(b, a)) {
         struct ph_timer *swap = a;
         a = b;
         b = swap;
@@ -65,6 +70,7 @@ void ph_timer_start(struct ph_port *port, struct ph_timer *timer, int64_t at)
     /* Never due in the turn that starts it: a timer that restarts itself with
      * no delay must not keep the port from its other work. */
     timer->at = at > port->now ? at : port->now + 1;
+    timer->order = port->timer_order++;
     timer->next = NULL;
     set_root(port, meld(port->timers, timer));
     port->counts.timers++;

@@ -73,12 +73,34 @@ static bool drive(struct ph_op *op)
     return true;
 }
 
+static const char too_long[] = "longer than the pipe's max_message";
+
+/* The outcome that is known without asking the system, or PH_OK. */
+static enum ph_status known(struct ph_op *op, size_t len)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (pipe->mode == PH_MODE_MESSAGE && len > pipe->max_message) {
+        op->why = too_long;
+        return PH_TOOBIG;
+    }
+    if (pipe->write_torn)
+        op->why = "an earlier write was ended midway; close the pipe";
+    return pipe->write_torn || pipe->write_ended ? PH_CLOSED : PH_OK;
+}
+
+/* What was queued behind a write that tore the stream is not sent either. */
 void ph_writes_run(struct ph_pipe *pipe)
 {
+    struct ph_op *op;
     pipe->live++;
-    while (pipe->writes.head && !pipe->writing && pipe->attached &&
-           pipe->writes.head->ending == PH_OK)
-        drive(pipe->writes.head);
+    while ((op = pipe->writes.head) && !pipe->writing && pipe->attached &&
+           op->ending == PH_OK) {
+        enum ph_status status = known(op, op->out_len);
+        if (status != PH_OK)
+            finish(op, status);
+        else
+            drive(op);
+    }
     pipe->live--;
     ph_pipe_settle(pipe);
 }
@@ -134,21 +156,6 @@ void ph_transact_step(struct ph_op *op)
         ph_write_step(op);
     else
         ph_read_step(op);
-}
-
-static const char too_long[] = "longer than the pipe's max_message";
-
-/* The outcome that is known without asking the system, or PH_OK. */
-static enum ph_status known(struct ph_op *op, size_t len)
-{
-    struct ph_pipe *pipe = op->pipe;
-    if (pipe->mode == PH_MODE_MESSAGE && len > pipe->max_message) {
-        op->why = too_long;
-        return PH_TOOBIG;
-    }
-    if (pipe->write_torn)
-        op->why = "an earlier write was ended midway; close the pipe";
-    return pipe->write_torn || pipe->write_ended ? PH_CLOSED : PH_OK;
 }
 
 static void begin(struct ph_op *op, enum ph_op_kind kind, struct ph_pipe *pipe,

@@ -102,9 +102,10 @@ function play_step.expect(play, step, ms)
       return protocol(hex.line(step.what), message)
     end
   else
-    value = step.what:unpack(message)
+    local why
+    value, code, why = step.what:unpack(message)
     if not value then
-      return protocol(("%s of %d bytes"):format(step.what, step.what.size), message)
+      return protocol(("%s (%s)"):format(step.what, why.message), message)
     end
   end
   if step.as then
@@ -209,6 +210,9 @@ end
 ---@param fn fun(pipe: userdata): ...
 ---@return any ... fn's results, or nil, code, info
 local function client(name, options, fn)
+  if type(fn) ~= "function" then
+    error("pipehost.client(name, options, fn): fn is a function", 2)
+  end
   local conn <close>, code, info = pipe.open(name, options)
   if not conn then
     return nil, code, info

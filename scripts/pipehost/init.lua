@@ -15,6 +15,7 @@ local M = {
   client = handshake.client,
   on_start = lifecycle.on_start,
   on_stop = lifecycle.on_stop,
+  limits = require "pipehost.limits",
 }
 
 return setmetatable(M, {

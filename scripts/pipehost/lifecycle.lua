@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- on_start, on_stop, and what the command line told the script.
+local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
 
 local M = { config = {} }
@@ -33,10 +34,17 @@ function M.start()
   end
 end
 
+local function guarded(fn)
+  local ok, message = xpcall(fn, debug.traceback)
+  if not ok then
+    log.error(message)
+  end
+end
+
 function M.stop()
   local tasks = {}
   for _, fn in ipairs(stops) do
-    tasks[#tasks + 1] = pipe.spawn(fn)
+    tasks[#tasks + 1] = pipe.spawn(guarded, fn)
   end
   if #tasks > 0 then
     pipe.wait_all(tasks, STOP_MS)

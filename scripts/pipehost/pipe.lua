@@ -52,7 +52,10 @@ local call_options = { "timeout", "wait", "max_message", "peer" }
 ---@return table? info
 function M.call(name, data, opts)
   opts = opts or {}
-  core.check_options(opts, call_options, "pipe.call")
+  local ok, message = pcall(core.check_options, opts, call_options, "pipe.call")
+  if not ok then
+    error(message, 2)
+  end
   local deadline = opts.timeout and M.now() + opts.timeout
   local pipe, code, info = M.open(name, {
     mode = "message", timeout = opts.timeout, wait = opts.wait,

@@ -5,12 +5,23 @@
 -- Out: the table of hooks.
 local core, options = ...
 
+if not options.main and options.limits ~= false then
+  core.limit(options.mode == "serve")
+end
+
 local raw_load, raw_error, open_file = load, error, io.open
 
 -- Sources ---------------------------------------------------------------------
 
+-- The compiler is not interrupted: 4 MiB take it about 200 ms.
+local LARGEST_SOURCE = 4 << 20
+local TOO_LARGE = "%s: the source is longer than %d bytes"
+
 -- A UTF-8 BOM and a first line with # are skipped; line numbers stay.
 local function load_source(text, chunk_name, env)
+  if #text > LARGEST_SOURCE then
+    return nil, TOO_LARGE:format(chunk_name:sub(2), LARGEST_SOURCE)
+  end
   if text:sub(1, 3) == "\xEF\xBB\xBF" then
     text = text:sub(4)
   end
@@ -18,7 +29,11 @@ local function load_source(text, chunk_name, env)
   return raw_load(text, chunk_name, "t", env or _G)
 end
 
-local function read_file(path)
+-- What a script is made of, path -> text, false for what was looked for and is
+-- not there: a reload compares it with the files, a rollback starts from it.
+local sources, snapshot = {}, options.snapshot
+
+local function read_disk(path)
   local file, message = open_file(path, "rb")
   if not file then
     return nil, message
@@ -29,6 +44,17 @@ local function read_file(path)
     return nil, path .. ": " .. tostring(read_message)
   end
   return text
+end
+
+local function read_file(path)
+  local text, message
+  if snapshot then
+    text, message = snapshot[path] or nil, path .. ": is not in the snapshot"
+  else
+    text, message = read_disk(path)
+  end
+  sources[path] = text or false
+  return text, message
 end
 
 local function load_file(path)
@@ -137,7 +163,34 @@ package.loadlib, package.searchers, package.searchpath = nil, nil, nil
 
 -- What scripts don't have --------------------------------------------------------
 
+-- What a reader function gives, as one text.
+local function read_all(reader)
+  local parts, size = {}, 0
+  for part in reader do
+    if part == "" then
+      break
+    elseif type(part) ~= "string" then
+      return nil, "reader function must return a string"
+    end
+    parts[#parts + 1], size = part, size + #part
+    if size > LARGEST_SOURCE then
+      break
+    end
+  end
+  return table.concat(parts)
+end
+
 function load(chunk, name, _, ...)
+  if type(chunk) == "function" then
+    local ok, text, message = pcall(read_all, chunk)
+    if not ok or not text then
+      return nil, ok and message or text
+    end
+    chunk, name = text, name or "=(load)"
+  end
+  if type(chunk) == "string" and #chunk > LARGEST_SOURCE then
+    return nil, TOO_LARGE:format("load", LARGEST_SOURCE)
+  end
   if select("#", ...) > 0 then
     return raw_load(chunk, name, "t", (...))
   end
@@ -160,19 +213,19 @@ function dofile(path)
   return chunk()
 end
 
-string.dump, debug.sethook, os.setlocale = nil, nil, nil
+string.dump, os.setlocale = nil, nil
 loaded.lfs.chdir = nil
 getmetatable("").__metatable = false
 
 -- A wait inside a script's own coroutine suspends the task it belongs to.
-local co_resume, create = core.co_resume, coroutine.create
-coroutine.resume = co_resume
+local co_resume, co_close, create = core.co_resume, core.co_close, coroutine.create
+coroutine.resume, coroutine.close = co_resume, co_close
 
 local function wrapped(co, ok, ...)
   if ok then
     return ...
   end
-  coroutine.close(co)
+  co_close(co)
   raw_error((...), 0)
 end
 
@@ -205,6 +258,10 @@ if options.main then
       return require "pipehost.main"(options)
     end,
   }
+end
+
+function options.sources_read()
+  return sources
 end
 
 return require "pipehost.script"(core, options, load_file)

@@ -15,6 +15,7 @@ return function(core, options, load_file)
   local lifecycle = require "pipehost.lifecycle"
   lifecycle.config = options.config or {}
   lifecycle.generation = options.generation
+  lifecycle.served = options.mode == "serve"
   local exit_event, exit_status = pipe.event(), nil
 
   function os.exit(status)
@@ -85,11 +86,34 @@ return function(core, options, load_file)
     return outcome(pack(task:wait()))
   end
 
+  -- The end of a check is not the script's to catch.
+  local function pass_on(ok, message, ...)
+    if not ok and core.checked(message) then
+      error(message, 0)
+    end
+    return ok, message, ...
+  end
+
+  local function let_checks_end()
+    local raw_pcall, raw_xpcall = pcall, xpcall
+    function pcall(...)
+      return pass_on(raw_pcall(...))
+    end
+
+    function xpcall(fn, handler, ...)
+      return pass_on(raw_xpcall(fn, function(message)
+        return core.checked(message) and message or handler(message)
+      end, ...))
+    end
+  end
+
   --- check: as far as the first pipe operation.
   function hooks.check()
     core.phase "checking"
     arg = options.arguments or {}
-    local ok, message = xpcall(compile(), function(error_value)
+    local chunk, raw_xpcall = compile(), xpcall
+    let_checks_end()
+    local ok, message = raw_xpcall(chunk, function(error_value)
       return core.checked(error_value) and error_value or debug.traceback(tostring(error_value), 2)
     end)
     if ok then
@@ -160,6 +184,33 @@ return function(core, options, load_file)
 
   function hooks.status()
     return servers.status()
+  end
+
+  --- The files that the script was made of: path -> text.
+  function hooks.sources()
+    return options.sources_read()
+  end
+
+  --- reload: what connections keep, for the candidate's trial …
+  function hooks.samples()
+    return servers.samples()
+  end
+
+  --- … and the trial, in the candidate.
+  function hooks.try_migrate(samples)
+    servers.try_migrate(samples)
+    return true
+  end
+
+  --- reload: a later generation has been committed.
+  function hooks.retire(ms)
+    lifecycle.stop()
+    servers.retire(ms)
+  end
+
+  --- reload --evict: what still pins this generation is cut.
+  function hooks.evict()
+    return servers.evict()
   end
 
   return hooks

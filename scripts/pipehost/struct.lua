@@ -1,123 +1,271 @@
 -- SPDX-License-Identifier: MIT
--- pipehost.struct: fixed layouts of fields, over the codes of string.pack.
+-- pipehost.struct: layouts of fields, over the codes of string.pack.
+--
+--   local Header = pipehost.struct("<!8", { name = "header",
+--     { "magic", "I4", equals = 0x1234 },
+--     { "kind", "I2", enum = { ask = 1, done = 2 } },
+--     { "mode", "I2", flags = { read = 1, write = 2 }, default = {} },
+--     { "user", "char[8]" },
+--   })
+--   local Message = pipehost.struct("<!8", { name = "message",
+--     { "header", Header },
+--     { "ids", "I4", count = 4 },
+--     { "text", "bytes" },
+--   })
+--
+-- The prefix has the byte order, and "!8" to align as C does: each field at a
+-- multiple of its own alignment (8 at most), the size a multiple of the largest.
+-- Without "!" nothing is padded, as with #pragma pack(1). A nested struct keeps
+-- the order and the inner layout of its own prefix. The codes l, L and T have
+-- the size that this system's C gives them: long has 4 bytes on Windows.
+--
+-- Types: the codes b B h H i[n] I[n] l L j J T f d n c[n]; another struct; and
+--   char[n]   text in n bytes, zeros after it; unpack does not look at what is
+--             after the first zero. Text of n bytes fills it without a zero;
+--             longer text, and text with a zero in it, is refused.
+--   wchar[n]  the same in n units of UTF-16LE, whatever the prefix; UTF-8 in
+--             Lua. A surrogate without its other half is "protocol".
+-- and as the last of several fields, which makes size nil and ends unpadded:
+--   s[n]      text after its length;  z  text before a zero;  bytes  the rest.
+--
+-- Options of a field:
+--   count     an array of so many
+--   equals    a constant, also of an array or struct: need not be given to pack,
+--             and other bytes are "protocol"
+--   enum      names that take the numbers' place; other numbers are "protocol"
+--   flags     names of bits: the value is a table, name -> true; other bits are
+--             "protocol"
+--   rest      true: numbers without a name stay numbers; bits without a name
+--             come and go as the number `rest` in the table
+--   default   packed when the value is missing
+local codec = require "pipehost.struct.codec"
 local core = require "pipehost.core"
+local dump = require "pipehost.struct.dump"
+local failures = require "pipehost.struct.failure"
+local layouts = require "pipehost.struct.layout"
+
+local fail, within = failures.fail, failures.within
 
 ---@class pipehost.struct
----@field size integer bytes
----@field fields { name: string, code: string, offset: integer }[]
+---@field name? string
+---@field prefix string
+---@field size? integer bytes, as C's sizeof; nil when the last field is variable
+---@field align integer
+---@field fields pipehost.struct.field[]
+---@field package layout pipehost.struct.layout
+---@field package codec pipehost.struct.codec as a field of another struct
 local Struct = {}
 Struct.__index = Struct
 
-local function protocol(message, info)
-  local _, code, result = core.failure("protocol", "unpack", info.struct, message)
-  for key, value in pairs(info) do
-    result[key] = value
+-- Packing -----------------------------------------------------------------------
+
+local function check_names(layout, values)
+  if type(values) ~= "table" then
+    return fail((": a table of its fields expected, got %s"):format(failures.show(values)))
   end
-  return nil, code, result
+  for name in pairs(values) do
+    if not layout.index[name] then
+      local _, failure = fail(failures.near(name, layout.names), "." .. tostring(name))
+      failure.what = "unknown field"
+      return nil, failure
+    end
+  end
+  return true
+end
+
+-- What string.pack takes for the fields.
+local function raw_values(layout, values)
+  local list, codecs, defaults = {}, layout.codecs, layout.defaults
+  for i, name in ipairs(layout.names) do
+    local of_field, value = codecs[i], values[name]
+    if value == nil then
+      value = defaults[i]
+    end
+    if value == nil and not of_field.constant then
+      return fail(" is missing", "." .. name)
+    end
+    if of_field.encode then
+      local failure
+      value, failure = of_field.encode(value)
+      if value == nil then
+        return within(failure, "." .. name, 0)
+      end
+    end
+    list[i] = value
+  end
+  return list
+end
+
+local function with_tail(layout, bytes, value)
+  local tail, failure = codec.tail_bytes(layout.tail, layout.order, value)
+  if not tail then
+    return within(failure, "." .. layout.names[#layout.names], 0)
+  end
+  return bytes .. tail
+end
+
+local function encode(layout, values)
+  local list, failure = check_names(layout, values)
+  if list then
+    list, failure = raw_values(layout, values)
+  end
+  if not list then
+    return nil, failure
+  end
+  local bytes
+  bytes, failure = codec.pack(layout.format, list, layout.fixed_count, layout.at)
+  if bytes and layout.tail then
+    return with_tail(layout, bytes, list[#list])
+  end
+  return bytes, failure
 end
 
 ---Packs a table of the fields' values; raises when one is missing, unknown or
----does not fit.
+---does not fit, with its path.
 ---@param values table<string, any>
 ---@return string
 function Struct:pack(values)
   if type(values) ~= "table" then
     error(("%s: pack takes a table of its fields"):format(self), 2)
   end
-  local names, list = {}, {}
-  for i, field in ipairs(self.fields) do
-    names[i] = field.name
-    list[i] = values[field.name]
-    if list[i] == nil then
-      error(("%s: field '%s' is missing"):format(self, field.name), 2)
-    end
-  end
-  core.check_options(values, names, tostring(self))
-  local ok, bytes = pcall(string.pack, self.format, table.unpack(list))
-  if not ok then
-    self:explain(values, bytes)
+  local bytes, failure = encode(self.layout, values)
+  if not bytes then
+    local path = failure.path:gsub("^%.", "")
+    error(("%s: %s '%s'%s"):format(self, failure.what or "field", path, failure.text), 2)
   end
   return bytes
 end
 
--- Which field did not fit?
-function Struct:explain(values, message)
-  for _, field in ipairs(self.fields) do
-    local ok, why = pcall(string.pack, self.prefix .. field.code, values[field.name])
-    if not ok then
-      local reason = why:gsub("^bad argument #%d+ to '[^']*' ", ""):gsub("^%((.*)%)$", "%1")
-      error(("%s: field '%s': %s"):format(self, field.name, reason), 3)
+-- Unpacking -----------------------------------------------------------------------
+
+local function decode_tail(layout, bytes, values)
+  local field = layout.fields[#layout.fields]
+  local value = bytes:sub(layout.fixed + 1)
+  if layout.tail.decode then
+    local failure
+    value, failure = layout.tail.decode(value)
+    if value == nil then
+      return within(failure, "." .. field.name, field.offset)
     end
   end
-  error(message, 3)
+  values[field.name] = value
+  return values
 end
 
----Unpacks exactly `size` bytes.
----@param bytes string
----@return table<string, any>? values
----@return string? code "protocol"
----@return table? info names the expected and the real size
-function Struct:unpack(bytes)
-  if #bytes ~= self.size then
-    return protocol(("%s has %d bytes, but %d came"):format(self, self.size, #bytes),
-      { struct = tostring(self), expected = self.size, got = #bytes })
+-- Of at least layout.fixed bytes.
+local function decode(layout, bytes)
+  local list, values = { string.unpack(layout.format, bytes) }, {}
+  local codecs, names = layout.codecs, layout.names
+  for i = 1, layout.fixed_count do
+    local value, decode_field = list[i], codecs[i].decode
+    if decode_field then
+      local failure
+      value, failure = decode_field(value)
+      if value == nil then
+        return within(failure, "." .. names[i], layout.fields[i].offset)
+      end
+    end
+    values[names[i]] = value
   end
-  local list, values = { string.unpack(self.format, bytes) }, {}
-  for i, field in ipairs(self.fields) do
-    values[field.name] = list[i]
+  if layout.tail then
+    return decode_tail(layout, bytes, values)
   end
   return values
 end
 
----Each field with its offset, bytes and value, a line each.
+local function protocol(struct, message, details)
+  local nothing, code, info = core.failure("protocol", "unpack", nil, tostring(struct) .. message)
+  info.struct = tostring(struct)
+  for key, value in pairs(details) do
+    info[key] = value
+  end
+  return nothing, code, info
+end
+
+local function wrong_size(struct, bytes)
+  local layout = struct.layout
+  local message = (" has %s%d bytes, but %d came"):format(layout.tail and "at least " or "", layout.fixed, #bytes)
+  return protocol(struct, message, { expected = layout.fixed, got = #bytes })
+end
+
+local function wrong_field(struct, failure)
+  local path = failure.path:gsub("^%.", "")
+  local message = (": field '%s' at offset %d: %s"):format(path, failure.offset, failures.difference(failure))
+  return protocol(struct, message, {
+    field = path, offset = failure.offset, expected = failure.expected, got = failure.got,
+  })
+end
+
+---Unpacks exactly `size` bytes. When they are not what was declared, info has
+---`expected` and `got`, and of a field its path as `field` and its `offset`;
+---without these two, expected and got are sizes.
+---@param bytes string
+---@return table<string, any>? values
+---@return string? code "protocol"
+---@return table? info
+function Struct:unpack(bytes)
+  if type(bytes) ~= "string" then
+    error(("%s: unpack takes a string, this is a %s"):format(self, type(bytes)), 2)
+  end
+  local layout = self.layout
+  if #bytes ~= layout.size and (layout.size or #bytes < layout.fixed) then
+    return wrong_size(self, bytes)
+  end
+  local values, failure = decode(layout, bytes)
+  if values == nil then
+    return wrong_field(self, failure)
+  end
+  return values
+end
+
+---Each field with its offset, bytes and value, a line each, inner ones indented.
+---The bytes may be too few, too many or wrong.
 ---@param bytes string
 ---@return string
 function Struct:dump(bytes)
-  local values, lines = self:unpack(bytes) or {}, {}
-  for _, field in ipairs(self.fields) do
-    local part = bytes:sub(field.offset + 1, field.offset + field.size)
-    local hex = part:gsub(".", function(c)
-      return ("%02x "):format(c:byte())
-    end)
-    lines[#lines + 1] = ("%4d  %-24s %s = %s"):format(field.offset, hex, field.name,
-      tostring(values[field.name]))
+  if type(bytes) ~= "string" then
+    error(("%s: dump takes a string, this is a %s"):format(self, type(bytes)), 2)
   end
-  return table.concat(lines, "\n")
+  return dump(self.layout, bytes)
 end
 
 function Struct:__tostring()
   return "struct" .. (self.name and " " .. self.name or "")
 end
 
+-- Declaring -----------------------------------------------------------------------
+
+local function codec_of(struct)
+  local layout = struct.layout
+  return {
+    size = layout.size, align = layout.align, code = "c" .. layout.fixed, struct = struct,
+    encode = function(values)
+      return encode(layout, values)
+    end,
+    decode = function(bytes)
+      return decode(layout, bytes)
+    end,
+  }
+end
+
 ---A layout: `struct("<", { { "iFage", "i4" } })`. The prefix says byte order and
----alignment as string.pack does; each field has a name and a code of fixed size.
+---alignment as string.pack does; each field has a name, a type and options.
 ---@param prefix string
----@param fields { [1]: string, [2]: string }[]
+---@param fields { name?: string, [integer]: table }
 ---@return pipehost.struct
 local function struct(prefix, fields)
   if type(prefix) ~= "string" or type(fields) ~= "table" then
     error("pipehost.struct(prefix, fields): a text such as \"<\" and a list of fields", 2)
   end
-  local self = setmetatable({ prefix = prefix, fields = {}, format = prefix, name = fields.name }, Struct)
-  local seen = {}
-  for i, field in ipairs(fields) do
-    local name, code = field[1], field[2]
-    if type(name) ~= "string" or type(code) ~= "string" then
-      error(("pipehost.struct: field %d needs a name and a code, as { \"size\", \"I4\" }"):format(i), 2)
-    end
-    if seen[name] then
-      error(("pipehost.struct: two fields are named '%s'"):format(name), 2)
-    end
-    seen[name] = true
-    local ok, size = pcall(string.packsize, self.format .. code)
-    if not ok then
-      error(("pipehost.struct: field '%s': '%s' is no code of fixed size"):format(name, code), 2)
-    end
-    local alone = string.packsize(prefix .. code)
-    self.format = self.format .. code
-    self.fields[i] = { name = name, code = code, offset = size - alone, size = alone }
+  local ok, layout = pcall(layouts.of, prefix, fields)
+  if not ok then
+    error("pipehost.struct: " .. tostring(layout), 2)
   end
-  self.size = string.packsize(self.format)
+  local self = setmetatable({
+    name = fields.name, prefix = prefix, size = layout.size, align = layout.align,
+    fields = layout.fields, layout = layout,
+  }, Struct)
+  self.codec = codec_of(self)
   return self
 end
 

@@ -13,13 +13,16 @@ for name, value in pairs(luaunit) do
   end
 end
 
+-- Lua's own seed may be the same in two processes of one second: the clock, and
+-- where there is one the mark of the run, tell them apart.
 local counter = 0
+local run = ("%s%x"):format(os.getenv "PH_TEST_MARK" or "", pipe.now() * 1000 // 1 | 0)
 
 ---A fresh pipe name.
 ---@return string
 function M.name()
   counter = counter + 1
-  return ("ph-test-%d-%d"):format(math.random(1 << 30), counter)
+  return ("ph-test-%s-%x-%d"):format(run, math.random(1 << 24), counter)
 end
 
 ---Ends the test as skipped, with its reason.

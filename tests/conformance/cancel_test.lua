@@ -117,7 +117,7 @@ function tests.test_after_a_cancelled_write_the_pipe_takes_no_more()
 end
 
 function tests.test_after_a_timed_out_write_the_pipe_takes_no_more()
-  local _server, client = ends.byte_pair()
+  local server <close>, client = ends.byte_pair() -- luacheck: ignore 211
   torn(client, client:write_op(("x"):rep(20 << 20), 20), "timeout")
 end
 
@@ -134,6 +134,23 @@ function tests.test_a_write_that_is_only_queued_leaves_the_pipe_whole()
   t.assertEquals(server:read_exact(5, 5000), "third")
   t.assertTrue(ends.finish(first))
   t.assertTrue(ends.finish(third))
+end
+
+function tests.test_what_is_queued_behind_a_torn_write_is_not_sent()
+  local server, client = ends.byte_pair()
+  local torn_op = ends.stuck_write(client)
+  local second, third = client:write_op "second", client:write_op ""
+  torn_op:cancel()
+  ends.fails("cancelled", ends.finish(torn_op))
+  for _, op in ipairs { second, third } do
+    local info = ends.fails("closed", ends.finish(op))
+    t.assertStrContains(info.message, "earlier write")
+  end
+  client:close()
+  repeat
+    local data, code = server:read(1 << 20, 5000)
+    t.assertNil(data and data:find "[^w]")
+  until code == "closed"
 end
 
 function tests.test_a_cancelled_message_does_not_come_in_part()

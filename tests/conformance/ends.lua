@@ -83,14 +83,14 @@ local function write_file(path, text)
   file:close()
 end
 
----A file of this run that goes when `handle` is closed.
----@return string path
----@return table handle for a <close> variable
+---A file of this run that goes with its <close> variable.
+---@return { path: string, module: string } file module: for require beside it
 function M.temporary(name, text)
   local folder = os.getenv "PH_TMP" or (t.system == "windows" and os.getenv "TEMP" or "/tmp")
-  local path = ("%s/%s-%s"):format(folder:gsub("\\", "/"), t.name(), name)
+  local module = t.name() .. "-" .. name
+  local path = ("%s/%s.lua"):format(folder:gsub("\\", "/"), module)
   write_file(path, text)
-  return path, setmetatable({}, {
+  return setmetatable({ path = path, module = module }, {
     __close = function()
       os.remove(path)
     end,
@@ -106,8 +106,8 @@ function M.run(text, ...)
   if not program then
     t.skip "PIPEHOST does not name the program"
   end
-  local path, file <close> = M.temporary("child.lua", text) -- luacheck: ignore 211
-  local line = ('"%s" run "%s" %s 2>&1'):format(program, path, table.concat({ ... }, " "))
+  local file <close> = M.temporary("child", text)
+  local line = ('"%s" run "%s" %s 2>&1'):format(program, file.path, table.concat({ ... }, " "))
   if t.system == "windows" then
     line = '"' .. line .. '"'
   else

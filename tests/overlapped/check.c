@@ -48,8 +48,7 @@ int tests_end(void)
     return state.failed != 0;
 }
 
-/* ---- The bed ---------------------------------------------------------------
- */
+/* ---- The bed ------------------------------------------------------------ */
 
 static void *get(size_t size)
 {
@@ -184,8 +183,7 @@ struct ph_pipe *bed_pipe(struct bed *bed)
     return item->pipe;
 }
 
-/* ---- Waiting ---------------------------------------------------------------
- */
+/* ---- Waiting ------------------------------------------------------------ */
 
 int64_t after_ms(struct bed *bed, int64_t ms)
 {
@@ -214,8 +212,7 @@ void run_ms(struct bed *bed, int64_t ms)
     } while (ph_port_clock(bed->port) < end);
 }
 
-/* ---- Steps -----------------------------------------------------------------
- */
+/* ---- Steps -------------------------------------------------------------- */
 
 struct ph_create_options create_options(enum ph_mode mode)
 {
@@ -337,8 +334,7 @@ struct pair bed_pair(struct bed *bed, enum ph_mode mode)
     return bed_pair_with(bed, &options);
 }
 
-/* ---- Data ------------------------------------------------------------------
- */
+/* ---- Data --------------------------------------------------------------- */
 
 unsigned char pattern_at(size_t index)
 {

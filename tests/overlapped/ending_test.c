@@ -188,8 +188,7 @@ static void write_timeout(struct bed *bed)
     expect_status(write_text(bed, pair.server, "more"), CLOSED);
 }
 
-/* ---- Disconnect ------------------------------------------------------------
- */
+/* ---- Disconnect --------------------------------------------------------- */
 
 static void disconnect_pending(struct bed *bed)
 {
@@ -241,8 +240,7 @@ static void connect_again(struct bed *bed)
     }
 }
 
-/* ---- Close -----------------------------------------------------------------
- */
+/* ---- Close -------------------------------------------------------------- */
 
 static void close_with_pending(struct bed *bed)
 {
@@ -353,8 +351,7 @@ static void peer_goes_during_write(struct bed *bed)
     expect_status(await(bed, out), CLOSED);
 }
 
-/* ---- Flush -----------------------------------------------------------------
- */
+/* ---- Flush -------------------------------------------------------------- */
 
 static void flush(struct bed *bed)
 {

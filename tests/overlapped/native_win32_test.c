@@ -27,8 +27,7 @@ static HANDLE plain_client(const char *name, DWORD access)
     return INVALID_HANDLE_VALUE;
 }
 
-/* ---- A client as people write it -------------------------------------------
- */
+/* ---- A client as people write it ---------------------------------------- */
 
 struct plain {
     char name[120];
@@ -78,8 +77,54 @@ static void blocking_client(struct bed *bed)
     expect(plain.good == ROUNDS);
 }
 
-/* ---- A server as people write it -------------------------------------------
- */
+/* Clients that come in at every moment, say a word and go. */
+static void hurry(void *user)
+{
+    struct plain *plain = user;
+    for (int i = 0; i < plain->rounds; i++) {
+        DWORD done = 0;
+        HANDLE pipe = plain_client(plain->name, GENERIC_READ | GENERIC_WRITE);
+        if (WriteFile(pipe, "x", 1, &done, NULL) && done == 1)
+            plain->good++;
+        CloseHandle(pipe);
+    }
+}
+
+static void clients_in_a_hurry(struct bed *bed)
+{
+    enum { EACH = 150, THREADS = 2 };
+    struct ph_create_options options = create_options(PH_MODE_MESSAGE);
+    struct plain plain[THREADS] = {{.rounds = EACH}, {.rounds = EACH}};
+    struct thread *threads[THREADS];
+    struct ph_pipe *server = bed_pipe(bed);
+    const char *why;
+    options.backlog = 2;
+    expect_status(create(bed, server, &options), OK);
+    for (int i = 0; i < THREADS; i++) {
+        full_name(bed, plain[i].name, sizeof plain[i].name);
+        threads[i] = thread_start(hurry, &plain[i]);
+    }
+    for (int i = 0; i < EACH * THREADS; i++) {
+        struct ph_pipe *next = bed_pipe(bed);
+        if (!expect_status(connect_client(bed, server), OK))
+            break;
+        expect(reads_text(bed, server, "x"));
+        expect_status(read_outcome(bed, server), CLOSED);
+        if (i % 3) {
+            expect_status(ph_pipe_disconnect(server, &why), OK);
+            continue;
+        }
+        expect_status(create(bed, next, &options), OK);
+        expect_status(close_pipe(bed, server), OK);
+        server = next;
+    }
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(threads[i]);
+        expect(plain[i].good == EACH);
+    }
+}
+
+/* ---- A server as people write it ---------------------------------------- */
 
 static HANDLE plain_server(const struct bed *bed, DWORD access, DWORD mode,
                            DWORD quota)
@@ -169,8 +214,7 @@ static void byte_mode_reader(struct bed *bed)
     CloseHandle(client);
 }
 
-/* ---- Access ----------------------------------------------------------------
- */
+/* ---- Access ------------------------------------------------------------- */
 
 static void descriptor_of(struct bed *bed, const struct ph_create_options *with,
                           char *out, size_t size)
@@ -215,8 +259,7 @@ static void descriptors(struct bed *bed)
     }
 }
 
-/* ---- Without FILE_SKIP_COMPLETION_PORT_ON_SUCCESS ---------------------------
- */
+/* ---- Without FILE_SKIP_COMPLETION_PORT_ON_SUCCESS ----------------------- */
 
 static struct ph_pipe *slow_client(struct bed *bed)
 {
@@ -263,8 +306,7 @@ static void every_result_by_packet(struct bed *bed)
     free(bytes);
 }
 
-/* ---- Handles ---------------------------------------------------------------
- */
+/* ---- Handles ------------------------------------------------------------ */
 
 static void no_handle_is_lost(struct bed *bed)
 {
@@ -292,8 +334,7 @@ static void no_handle_is_lost(struct bed *bed)
     expect(after <= before + 2);
 }
 
-/* ---- Console events --------------------------------------------------------
- */
+/* ---- Console events ----------------------------------------------------- */
 
 static void count_stop(void *user, enum ph_signal_kind kind)
 {
@@ -357,6 +398,7 @@ int main(int count, char **arguments)
     if (count > 1 && strcmp(arguments[1], "child") == 0)
         return be_stopped();
     run_test("blocking client", blocking_client);
+    run_test("clients in a hurry", clients_in_a_hurry);
     run_test("server without quota", server_without_quota);
     run_test("name of another", name_of_another);
     run_test("byte mode reader", byte_mode_reader);

@@ -10,15 +10,15 @@ function M.options(parser)
 end
 
 local function check(path, args)
-  local generation, message = common.open(path, args, "check")
+  local generation, message, status = common.open(path, args, "check")
   if not generation then
-    return nil, message
+    return nil, message, status
   end
   local ok, place = generation:start("check"):wait()
   local text = ok and place
   common.close(generation)
   if not ok then
-    return nil, place
+    return nil, place, common.SCRIPT_ERROR
   end
   return text and ("checked as far as line " .. (text:match(":(%d+)$") or text)) or "ok"
 end
@@ -26,12 +26,12 @@ end
 function M.main(args)
   local status = common.OK
   for _, path in ipairs(args.scripts) do
-    local verdict, message = check(path, args)
+    local verdict, message, failed = check(path, args)
     if verdict then
       print(path .. ": " .. verdict)
     else
       common.complain(message, args.verbose)
-      status = common.SCRIPT_ERROR
+      status = failed
     end
   end
   return status

@@ -10,6 +10,7 @@ local M = {
 function M.script_options(command)
   command:option("--set", "Set pipehost.config.KEY."):argname("KEY=VALUE"):count("*")
   command:option("--path", "Look for modules in DIR too."):argname("DIR"):count("*")
+  command:flag("--no-limits", "No limits on memory and computing time (for debuggers).")
 end
 
 ---One line for people on stderr; the traceback only when asked for.
@@ -37,21 +38,27 @@ local function config_of(settings)
 end
 
 ---A generation of the script, its library loaded, nothing of the script run.
+---@param path string
+---@param args table the command line
+---@param mode "serve" | "run" | "check" | "test"
+---@param more? { number?: integer, owner?: integer, snapshot?: table<string, string> }
 ---@return userdata? generation
 ---@return string? message
 ---@return integer? status
-function M.open(path, args, mode)
+function M.open(path, args, mode, more)
+  more = more or {}
   local config, message = config_of(args.set)
   if not config then
     return nil, message, M.USAGE
   end
-  if lfs.attributes(path, "mode") ~= "file" then
+  if not more.snapshot and lfs.attributes(path, "mode") ~= "file" then
     return nil, ("%s: there is no such script"):format(path), M.SCRIPT_ERROR
   end
-  local generation, why = core.host.open(M.file_name(path), 1, {
+  local number = more.number or 1
+  local generation, why = core.host.open(M.file_name(path), number, {
     script = path, mode = mode, arguments = args.rest or {}, config = config, paths = args.path or {},
-    library = args.library, generation = 1,
-  })
+    library = args.library, generation = number, snapshot = more.snapshot, limits = not args.no_limits,
+  }, more.owner)
   if not generation then
     return nil, why, M.SCRIPT_ERROR
   end
@@ -61,7 +68,7 @@ end
 ---Ends what the script still runs and gives its memory back.
 function M.close(generation)
   for _ = 1, 10 do
-    generation:cancel()
+    generation:cancel(true)
     if generation:idle(100) then
       break
     end

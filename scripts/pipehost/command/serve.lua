@@ -5,6 +5,7 @@ local core = require "pipehost.core"
 local lfs = require "lfs"
 local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
+local supervisor = require "pipehost.supervisor"
 
 local M = {}
 
@@ -46,8 +47,10 @@ local function find_files(arguments)
   local files = {}
   for _, path in ipairs(arguments) do
     local before = #files
-    if lfs.attributes(path, "mode") == "directory" then
-      add_folder(files, path:gsub("[/\\]+$", ""), true)
+    -- Windows knows no folder with a separator at its end.
+    local folder = path:gsub("([^:/\\])[/\\]+$", "%1")
+    if lfs.attributes(folder, "mode") == "directory" then
+      add_folder(files, folder, true)
       if #files == before then
         return nil, ("%s: no server.lua and no *_server.lua in it or one level down"):format(path)
       end
@@ -58,76 +61,22 @@ local function find_files(arguments)
   return files
 end
 
--- Starting ----------------------------------------------------------------------
-
-local function load(path, args)
-  local generation, message, status = common.open(path, args, "serve")
-  if not generation then
-    return nil, message, status
-  end
-  local script = { path = path, generation = generation, number = 1, since = pipe.now() }
-  local ok, why = generation:start("load"):wait()
-  if not ok then
-    common.close(generation)
-    return nil, why, common.SCRIPT_ERROR
-  end
-  return script
-end
-
-local function commit(script)
-  local ok, done, message = script.generation:start("commit"):wait()
-  if ok and done then
-    return true
-  end
-  return nil, ok and message or done, ok and common.UNAVAILABLE or common.SCRIPT_ERROR
-end
+-- Starting and stopping -----------------------------------------------------------
 
 local function close_all(scripts)
   for _, script in ipairs(scripts) do
-    common.close(script.generation)
+    script:close()
   end
 end
 
-local function start_all(files, args)
-  local scripts = {}
-  local function fail(message, status)
-    for _, script in ipairs(scripts) do
-      script.generation:start("stop", 0):wait(1000)
-    end
-    close_all(scripts)
-    return nil, message, status
-  end
-  for _, path in ipairs(files) do
-    local script, message, status = load(path, args)
-    if not script then
-      return fail(message, status)
-    end
-    scripts[#scripts + 1] = script
-  end
-  for _, script in ipairs(scripts) do
-    local ok, message, status = commit(script)
-    if not ok then
-      return fail(message, status)
-    end
-  end
-  return scripts
-end
-
--- Stopping ----------------------------------------------------------------------
-
+-- Gives true when a second signal asked to stop at once.
 local function drain(scripts, ms)
   local tasks = {}
   for _, script in ipairs(scripts) do
-    local remote = script.generation:start("stop", ms)
-    if remote then
-      tasks[#tasks + 1] = pipe.spawn(function()
-        remote:wait(ms + 2000)
-      end)
-    end
+    tasks[#tasks + 1] = script:stopping(ms)
   end
   local all = pipe.spawn(function()
-    pipe.wait_all(tasks)
-    return true
+    return #tasks == 0 or pipe.wait_all(tasks)
   end)
   local again = pipe.spawn(core.host.wait_signal)
   local at_once = pipe.wait_any { all, again } == again
@@ -140,6 +89,42 @@ local function stop(scripts, ms)
   local at_once = drain(scripts, ms)
   close_all(scripts)
   log.info(at_once and "stopped at once" or "stopped")
+end
+
+-- All are loaded before the first one is bound.
+local function start_all(files, args)
+  local scripts, candidates = {}, {}
+  local function fail(message, status)
+    for i = #scripts + 1, #candidates do
+      candidates[i].script:discard(candidates[i])
+    end
+    drain(scripts, 0)
+    close_all(scripts)
+    return nil, message, status
+  end
+  for i, path in ipairs(files) do
+    local script = supervisor.new(path, args)
+    local candidate, message, status = script:load()
+    if not candidate then
+      return fail(message, status)
+    end
+    candidate.script, candidates[i] = script, candidate
+  end
+  for i, candidate in ipairs(candidates) do
+    local ok, message, status = candidate.script:commit(candidate)
+    if not ok then
+      table.remove(candidates, i)
+      return fail(message, status)
+    end
+    scripts[i] = candidate.script
+  end
+  return scripts
+end
+
+local function reload_all(scripts)
+  for _, script in ipairs(scripts) do
+    script:reload()
+  end
 end
 
 function M.main(args)
@@ -163,7 +148,7 @@ function M.main(args)
   repeat
     local signal = core.host.wait_signal()
     if signal == "reload" then
-      log.warn("reload: this version serves a script as it was loaded; restart to change it")
+      pipe.spawn(reload_all, scripts)
     end
   until signal == "stop"
   stop(scripts, args.drain)

@@ -74,7 +74,7 @@ local function report(total, kind, label, detail)
   if kind == "passed" then
     print("ok - " .. label)
   elseif kind == "skipped" then
-    print(("skip - %s %s"):format(label, detail))
+    print(("skip - %s: %s"):format(label, detail))
   else
     print(("not ok - %s\n%s"):format(label, (detail or ""):gsub("^", "  "):gsub("\n", "\n  ")))
   end

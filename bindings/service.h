@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Services: names that are served, with their clients. They belong to the host
+ * and outlive the states that handle them: a server is a service's handlers in
+ * one state, and a connection belongs to one server at a time.
+ *
+ * An idle connection is a C object with a pending read and nothing else. A
+ * message wakes a worker, a pooled task of the state, which calls the handler.
+ */
+#ifndef PH_SERVICE_H
+#define PH_SERVICE_H
+
+#include "lua.h"
+#include "overlapped.h"
+
+struct ph_conn;
+struct ph_server;
+struct ph_task;
+
+/* The services of a host. */
+struct ph_services {
+    struct ph_service *first;
+};
+
+/* A served name. Freed when no server and no client is left. */
+struct ph_service {
+    struct ph_port *port;
+    struct ph_service *next, **link; /* in the host's list */
+    char *key;      /* the name in lower case */
+    unsigned owner; /* the script that serves it, in all its generations */
+    unsigned servers; /* states that have handlers for it */
+    struct ph_pipe *instance; /* waits for a client and holds the name */
+    struct ph_op accept;
+    struct ph_timer pause;    /* before the next try to accept */
+    struct ph_server *server; /* gets new clients; NULL: none are taken */
+    struct ph_conn *conns;
+    size_t count;          /* of connections */
+    lua_Integer served;    /* clients so far: the last id */
+    struct ph_signal empty; /* set while there is no connection */
+    struct ph_timer crossing; /* hands idle clients over, some in each turn */
+};
+
+/* The core table's functions for servers, and their types. */
+void ph_service_open(lua_State *L);
+
+/* A field of a connection (state, id, server, generation), for the indexing of
+ * its pipe at stack index 1 with the key at 2: pushes it and returns 1, or 0. */
+int ph_conn_field(lua_State *L, struct ph_conn *conn);
+
+/* Every pipe of a state is about to be collected: what this state's servers
+ * still hold is closed. For ph_generation_close. */
+struct ph_runtime;
+void ph_service_abandon(struct ph_runtime *runtime);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The hot path of a server: a message comes, a parked worker is resumed, calls
+ * on_message, hands the reply to the pipe and parks again. Whatever is not
+ * that goes to `dispatch`, the function in server.lua.
+ *
+ * Stack of a worker: 1 the message handler (traceback); above it the call.
+ */
+#include "worker.h"
+
+#include <assert.h>
+
+#include "lauxlib.h"
+#include "outcome.h"
+
+static struct ph_conn *conn_of(lua_State *L)
+{
+    return ph_runtime_of(L)->current->conn;
+}
+
+static int next_job(lua_State *L, int status, lua_KContext context);
+
+/* Leaves for the pool; the next job resumes in next_job. */
+static int park(lua_State *L)
+{
+    struct ph_task *task = ph_runtime_of(L)->current;
+    lua_settop(L, 1);
+    ph_task_park(task);
+    return ph_wait_yield(L, task, next_job);
+}
+
+/* The connection leaves its worker before it goes on: what it does next may be
+ * given to this worker again, in a later turn. */
+static struct ph_conn *release(lua_State *L)
+{
+    struct ph_task *task = ph_runtime_of(L)->current;
+    struct ph_conn *conn = task->conn;
+    task->conn = NULL;
+    conn->worker = NULL;
+    return conn;
+}
+
+/* What dispatch returned: nil to go on, or the reason why it is over. */
+static int dispatched(lua_State *L, int status, lua_KContext context)
+{
+    struct ph_conn *conn = release(L);
+    enum ph_job job = conn->job;
+    (void)context;
+    if (status != LUA_OK && status != LUA_YIELD && job != PH_JOB_ADOPTED) {
+        ph_runtime_log(ph_runtime_of(L), PH_LOG_ERROR, "%s",
+                       lua_tostring(L, -1));
+        conn->reason = PH_REASON_ERROR;
+    }
+    if (job == PH_JOB_ENDED)
+        ph_conn_free(conn);
+    else if (job == PH_JOB_ADOPTED)
+        ph_conn_adopted(conn, (status == LUA_OK || status == LUA_YIELD) &&
+                                  lua_isnil(L, -1));
+    else if ((status == LUA_OK || status == LUA_YIELD) && lua_isnil(L, -1))
+        ph_conn_idle(conn);
+    else
+        ph_conn_end(conn, ph_reason_check(L, -1));
+    return park(L);
+}
+
+/* dispatch(kind, conn, …) with `args` values on top of the stack. */
+static int dispatch(lua_State *L, const char *kind, int args)
+{
+    struct ph_conn *conn = conn_of(L);
+    ph_server_push(L, conn->server, PH_SERVER_DISPATCH);
+    lua_pushstring(L, kind);
+    ph_conn_push(L, conn);
+    lua_rotate(L, -args - 3, 3);
+    return dispatched(
+        L, lua_pcallk(L, args + 2, 1, 1, 0, dispatched), 0);
+}
+
+/* on_message has returned: a string is the reply, no value at all is none; the
+ * rest (outcomes, errors, wrong types) is dispatch's. */
+static int handled(lua_State *L, int status, lua_KContext context)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    const char *limit = NULL;
+    bool ok;
+    (void)context;
+    if (runtime->watcher)
+        limit = runtime->watcher->end_call(runtime, L, status, 1);
+    ok = !limit && (status == LUA_OK || status == LUA_YIELD);
+    if (ok && lua_type(L, 2) == LUA_TSTRING) {
+        size_t len;
+        const char *data = lua_tolstring(L, 2, &len);
+        ph_conn_reply(release(L), data, len);
+        return park(L);
+    }
+    if (ok && lua_isnil(L, 2) && lua_isnil(L, 3)) {
+        ph_conn_idle(release(L));
+        return park(L);
+    }
+    lua_pushboolean(L, ok);
+    lua_insert(L, 2);
+    if (!ok)
+        lua_pushstring(L, limit);
+    return dispatch(L, "answered", lua_gettop(L) - 1);
+}
+
+static int message(lua_State *L, struct ph_conn *conn)
+{
+    ph_server_push(L, conn->server, PH_SERVER_ON_MESSAGE);
+    ph_conn_push(L, conn);
+    lua_pushlstring(L, conn->op.len ? (const char *)conn->op.data : "",
+                    conn->op.len);
+    ph_op_clear(&conn->op);
+    if (ph_runtime_of(L)->watcher)
+        ph_runtime_of(L)->watcher->begin_call(ph_runtime_of(L));
+    return handled(L, lua_pcallk(L, 2, 3, 1, 0, handled), 0);
+}
+
+static int ended(lua_State *L, struct ph_conn *conn)
+{
+    lua_pushstring(L, ph_reason_name(conn->reason));
+    if (conn->op.state != PH_OP_DONE || conn->op.status == PH_OK)
+        return dispatch(L, "ended", 1);
+    ph_server_push(L, conn->server, PH_SERVER_NAME);
+    ph_push_failure(L, &conn->op, "receive", lua_tostring(L, -1));
+    lua_remove(L, -4);
+    return dispatch(L, "ended", 4);
+}
+
+/* dispatch("adopted", conn, state, its version) */
+static int adopted(lua_State *L, struct ph_conn *conn)
+{
+    lua_Integer version = conn->from ? conn->from->state_version : 0;
+    if (ph_value_decode(L, &conn->parcel) == 0)
+        lua_pushnil(L);
+    lua_pushinteger(L, version);
+    return dispatch(L, "adopted", 2);
+}
+
+static int next_job(lua_State *L, int status, lua_KContext context)
+{
+    struct ph_conn *conn = conn_of(L);
+    (void)status;
+    (void)context;
+    if (!conn) /* the state is being closed */
+        return 0;
+    switch (conn->job) {
+    case PH_JOB_MESSAGE:
+        return message(L, conn);
+    case PH_JOB_OPENED:
+        return dispatch(L, "opened", 0);
+    case PH_JOB_ADOPTED:
+        return adopted(L, conn);
+    case PH_JOB_ENDED:
+    default:
+        return ended(L, conn);
+    }
+}
+
+static int body(lua_State *L)
+{
+    lua_settop(L, 0);
+    lua_pushcfunction(L, ph_error_traceback);
+    return next_job(L, LUA_OK, 0);
+}
+
+/* It failed outside its handlers, for want of memory: so ends its client. */
+static void died(struct ph_task *task)
+{
+    struct ph_conn *conn = task->conn;
+    task->conn = NULL;
+    if (!conn)
+        return;
+    conn->worker = NULL;
+    ph_conn_free(conn);
+}
+
+/* ---- The pool ------------------------------------------------------------------- */
+
+static int new_worker(lua_State *L)
+{
+    struct ph_task **out = lua_touserdata(L, 1);
+    *out = ph_task_new(L, body);
+    (*out)->died = died;
+    (*out)->host = true; /* what it calls of the script has limits */
+    return 0;
+}
+
+static struct ph_task *take_worker(struct ph_runtime *runtime)
+{
+    struct ph_task *task = ph_task_unpark(runtime);
+    lua_State *L = runtime->L;
+    if (task)
+        return task;
+    lua_pushcfunction(L, new_worker);
+    lua_pushlightuserdata(L, &task);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        lua_pop(L, 1);
+    return task;
+}
+
+bool ph_worker_run(struct ph_conn *conn)
+{
+    struct ph_task *task = take_worker(conn->server->runtime);
+    assert(!conn->worker);
+    if (!task)
+        return false;
+    task->conn = conn;
+    conn->worker = task;
+    ph_task_resume(task);
+    return true;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Standard functions that would let a script's code run where no hook comes, or
+ * run for ever in C. */
+#include "lauxlib.h"
+#include "limit.h"
+#include "runtime.h"
+
+/* Calls the C function that is the upvalue, in this call's own frame. */
+static int original(lua_State *L)
+{
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
+/* ---- Message handlers ------------------------------------------------------------ */
+
+/* Hooks rest while a hook's error is raised, so the handler is left out. */
+static int handler(lua_State *L)
+{
+    if (ph_limits_over(L))
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* xpcall(f, handler, …) */
+static int guarded_xpcall(lua_State *L)
+{
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (!lua_iscfunction(L, 2)) {
+        lua_pushvalue(L, 2);
+        lua_pushcclosure(L, handler, 1);
+        lua_replace(L, 2);
+    }
+    return original(L);
+}
+
+/* ---- Finalizers -------------------------------------------------------------------- */
+
+static void check_metatable(lua_State *L)
+{
+    if (!lua_istable(L, 2))
+        return;
+    lua_pushliteral(L, "__gc");
+    if (lua_rawget(L, 2) != LUA_TNIL)
+        luaL_error(L, "__gc is not for scripts: no limit holds in a finalizer; "
+                      "use __close");
+    lua_pop(L, 1);
+}
+
+/* setmetatable(table, metatable) */
+static int guarded_setmetatable(lua_State *L)
+{
+    check_metatable(L);
+    return original(L);
+}
+
+/* debug.setmetatable(value, metatable): not of the host's objects */
+static int debug_setmetatable(lua_State *L)
+{
+    luaL_argcheck(L, lua_type(L, 1) != LUA_TUSERDATA, 1,
+                  "the metatable of a host object stays");
+    luaL_argcheck(L, lua_type(L, 1) != LUA_TSTRING, 1,
+                  "the metatable of strings stays");
+    check_metatable(L);
+    return original(L);
+}
+
+/* ---- Loops ------------------------------------------------------------------------- */
+
+/* string.rep(s, n, separator): nothing, many times, is nothing */
+static int guarded_rep(lua_State *L)
+{
+    size_t len, separator;
+    luaL_checklstring(L, 1, &len);
+    luaL_checkinteger(L, 2);
+    luaL_optlstring(L, 3, "", &separator);
+    if (len + separator > 0)
+        return original(L);
+    lua_pushliteral(L, "");
+    return 1;
+}
+
+/* ---- Registering ------------------------------------------------------------------- */
+
+/* The function of this name in the table on top of the stack. */
+static void guard(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, name);
+}
+
+static void protect(lua_State *L, const char *type)
+{
+    if (luaL_getmetatable(L, type) == LUA_TTABLE) {
+        lua_pushboolean(L, 0);
+        lua_setfield(L, -2, "__metatable");
+    }
+    lua_pop(L, 1);
+}
+
+static void remove_fields(lua_State *L, const char *const *names)
+{
+    for (; *names; names++) {
+        lua_pushnil(L);
+        lua_setfield(L, -2, *names);
+    }
+}
+
+void ph_guards_open(lua_State *L)
+{
+    static const char *const not_for_scripts[] = {"sethook", "getregistry",
+                                                  "setuservalue", NULL};
+    lua_pushglobaltable(L);
+    guard(L, "xpcall", guarded_xpcall);
+    guard(L, "setmetatable", guarded_setmetatable);
+    lua_getfield(L, -1, "string");
+    guard(L, "rep", guarded_rep);
+    lua_getfield(L, -2, "debug");
+    guard(L, "setmetatable", debug_setmetatable);
+    lua_getfield(L, -3, "getmetatable");
+    lua_setfield(L, -2, "getmetatable");
+    remove_fields(L, not_for_scripts);
+    lua_pop(L, 3);
+    protect(L, LUA_FILEHANDLE);
+    protect(L, "directory metatable");
+    protect(L, "lock metatable");
+    protect(L, PH_INFO);
+}

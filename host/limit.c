@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+#include "limit.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "generation.h"
+#include "lauxlib.h"
+#include "lua/stop.h"
+
+#define MIB ((size_t)1 << 20)
+#define LEAST_MEMORY MIB
+
+volatile sig_atomic_t ph_lua_stop;
+
+static struct ph_generation *generation_of(struct ph_runtime *runtime)
+{
+    return ph_container_of(runtime, struct ph_generation, runtime);
+}
+
+static struct ph_ticker *ticker_of(struct ph_generation *generation)
+{
+    return &generation->host->ticker;
+}
+
+/* ---- Being over ------------------------------------------------------------------ */
+
+/* The first place in the script itself, or else in the library. Reads only: it
+ * may be called while an allocation fails. */
+static void note_place(struct ph_limits *limits, lua_State *L)
+{
+    lua_Debug ar;
+    *limits->place = '\0';
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline <= 0)
+            continue;
+        snprintf(limits->place, sizeof limits->place, "%s:%d", ar.short_src,
+                 ar.currentline);
+        if (strncmp(ar.source, "@pipehost/", 10) != 0)
+            return;
+    }
+}
+
+/* Loops in C see the flag before the hook has run. */
+bool ph_limits_over(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    struct ph_task *task = runtime->current;
+    if (task && ph_lua_stop && !task->over) {
+        task->over = true;
+        note_place(&generation_of(runtime)->limits, L);
+    }
+    return task && task->over;
+}
+
+static void push_budget(lua_State *L, struct ph_generation *generation)
+{
+    const struct ph_limits *limits = &generation->limits;
+    if (generation->runtime.phase == PH_PHASE_LOADING)
+        lua_pushfstring(L,
+                        "budget: the script computed longer than %d ms while "
+                        "loading",
+                        PH_LIMIT_LOAD_MS);
+    else
+        lua_pushfstring(L,
+                        "budget: the script computed longer than %d ms "
+                        "without waiting",
+                        limits->cpu_ms);
+}
+
+static void push_nomem(lua_State *L, const struct ph_limits *limits)
+{
+    bool whole = limits->memory % MIB == 0;
+    if (!limits->refused)
+        lua_pushliteral(L, "nomem: the system has no more memory");
+    else
+        lua_pushfstring(L, "nomem: the script needs more than its %I %s",
+                        (LUAI_UACINT)(whole ? limits->memory / MIB
+                                            : limits->memory),
+                        whole ? "MiB" : "bytes");
+}
+
+static void push_sentence(lua_State *L, struct ph_generation *generation,
+                          bool over)
+{
+    const struct ph_limits *limits = &generation->limits;
+    if (over)
+        push_budget(L, generation);
+    else
+        push_nomem(L, limits);
+    if (*limits->place) {
+        lua_pushfstring(L, "%s: %s", limits->place, lua_tostring(L, -1));
+        lua_remove(L, -2);
+    }
+}
+
+static void use_reserve(struct ph_limits *limits)
+{
+    limits->ceiling = limits->memory + PH_LIMIT_RESERVE;
+}
+
+static void explain(struct ph_runtime *runtime, lua_State *L, int status)
+{
+    struct ph_generation *generation = generation_of(runtime);
+    bool over = ph_limits_over(L);
+    use_reserve(&generation->limits);
+    if (!over && status != LUA_ERRMEM)
+        return;
+    push_sentence(L, generation, over);
+    lua_replace(L, -2);
+}
+
+/* ---- The hook ---------------------------------------------------------------------- */
+
+static void on_count(lua_State *L, lua_Debug *ar);
+
+static void set_hook(lua_State *L)
+{
+    lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+}
+
+static void clear_hook(lua_State *L)
+{
+    lua_sethook(L, NULL, 0, 0);
+}
+
+/* A load lets others run after each tick. Not from inside a script's coroutine,
+ * whose resume may be in a place that cannot be left. */
+static void give_way(lua_State *L, struct ph_generation *generation)
+{
+    struct ph_task *task = generation->runtime.current;
+    if (!task || generation->runtime.phase != PH_PHASE_LOADING)
+        return;
+    if (task->cancelled)
+        luaL_error(L, "cancelled");
+    if (L != task->co || !lua_isyieldable(L))
+        return;
+    /* It was between one and two ticks. */
+    generation->limits.loading_ms +=
+        ticker_of(generation)->used_ms + PH_TICK_MS / 2;
+    lua_yield(L, 0);
+}
+
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+    struct ph_generation *generation = generation_of(ph_runtime_of(L));
+    bool due = ticker_of(generation)->due;
+    (void)ar;
+    if (ph_limits_over(L)) {
+        set_hook(L);
+        use_reserve(&generation->limits);
+        push_sentence(L, generation, true);
+        lua_error(L);
+    }
+    /* Set for a slice that ended meanwhile, or for its share of a load. */
+    clear_hook(L);
+    ticker_of(generation)->due = false;
+    if (due)
+        give_way(L, generation);
+}
+
+void ph_ticker_tick(struct ph_ticker *ticker, int used_ms)
+{
+    if (!ticker->running || used_ms < ticker->due_ms)
+        return;
+    ticker->used_ms = used_ms;
+    ticker->due = true;
+    if (used_ms >= ticker->stop_ms)
+        ph_lua_stop = 1;
+    set_hook(ticker->running);
+}
+
+/* ---- Slices: from one wait to the next ------------------------------------------------ */
+
+static int budget_of(const struct ph_generation *generation,
+                     const struct ph_task *task)
+{
+    const struct ph_limits *limits = &generation->limits;
+    if (task->called)
+        return limits->cpu_ms;
+    if (task->host)
+        return 0;
+    if (generation->runtime.phase == PH_PHASE_LOADING)
+        return PH_LIMIT_LOAD_MS;
+    return limits->tasks ? limits->cpu_ms : 0;
+}
+
+static void set_ticker(struct ph_generation *generation, struct ph_task *task)
+{
+    struct ph_ticker *ticker = ticker_of(generation);
+    int budget = budget_of(generation, task);
+    bool loading = generation->runtime.phase == PH_PHASE_LOADING;
+    int left = budget ? budget : INT_MAX;
+    if (budget && loading)
+        left -= generation->limits.loading_ms;
+    ph_ticker_slice(ticker);
+    ticker->due = false;
+    ticker->stop_ms = left;
+    ticker->due_ms = loading && left > PH_TICK_MS ? PH_TICK_MS : left;
+}
+
+/* What a task that passed its limit still runs after a wait (a <close> variable
+ * that waited) has no new budget. */
+static void begin_slice(struct ph_generation *generation, struct ph_task *task)
+{
+    struct ph_limits *limits = &generation->limits;
+    set_ticker(generation, task);
+    ph_lua_stop = task->over;
+    limits->ceiling = limits->memory;
+    limits->refused = false;
+    if (task->host && !task->called)
+        use_reserve(limits);
+    if (!task->over)
+        *limits->place = '\0';
+}
+
+static void enter(struct ph_runtime *runtime)
+{
+    struct ph_generation *generation = generation_of(runtime);
+    struct ph_task *task = runtime->current;
+    begin_slice(generation, task);
+    if (task->over)
+        set_hook(task->co);
+    ticker_of(generation)->running = task->co;
+}
+
+static void leave(struct ph_runtime *runtime)
+{
+    struct ph_generation *generation = generation_of(runtime);
+    ticker_of(generation)->running = NULL;
+    ph_lua_stop = 0;
+    use_reserve(&generation->limits);
+}
+
+static void switched(struct ph_runtime *runtime, lua_State *co)
+{
+    if (!runtime->current)
+        return;
+    ticker_of(generation_of(runtime))->running = co;
+    if (ph_limits_over(co))
+        set_hook(co);
+}
+
+
+bool ph_limits_allow(struct ph_generation *generation, size_t more)
+{
+    struct ph_limits *limits = &generation->limits;
+    lua_State *running = ticker_of(generation)->running;
+    if (!limits->memory || generation->memory + more <= limits->ceiling)
+        return true;
+    limits->refused = true;
+    if (running && ph_runtime_of(running) == &generation->runtime)
+        note_place(limits, running);
+    return false;
+}
+
+/* ---- Calls of script code by the library ------------------------------------------------ */
+
+static const char *code_of(lua_State *L, int status)
+{
+    if (ph_limits_over(L))
+        return "budget";
+    return status == LUA_ERRMEM ? "nomem" : NULL;
+}
+
+/* The message handler has explained what it saw. */
+static int push_failure(lua_State *L, int status, const char *code)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    if (status != LUA_ERRRUN && runtime->watcher)
+        runtime->watcher->explain(runtime, L, status);
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    lua_pushstring(L, code);
+    return 3;
+}
+
+static int end_call(lua_State *L, int status, struct ph_task *task, int results)
+{
+    struct ph_generation *generation = generation_of(task->runtime);
+    task->called = false;
+    task->over = false;
+    clear_hook(L);
+    begin_slice(generation, task);
+    /* The dead frames hold what the script had: it goes now. */
+    if (status == LUA_ERRMEM)
+        lua_gc(L, LUA_GCCOLLECT);
+    return results;
+}
+
+static void begin_call(struct ph_runtime *runtime)
+{
+    runtime->current->called = true;
+    begin_slice(generation_of(runtime), runtime->current);
+}
+
+static const char *finish_call(struct ph_runtime *runtime, lua_State *L,
+                               int status, int base)
+{
+    const char *code = code_of(L, status);
+    if (code && status != LUA_ERRRUN) { /* no message handler has seen it */
+        lua_settop(L, base);
+        lua_pushnil(L);
+        explain(runtime, L, status);
+    }
+    end_call(L, status, runtime->current, 0);
+    return code;
+}
+
+static const struct ph_watcher watcher = {
+    .enter = enter,
+    .leave = leave,
+    .switched = switched,
+    .begin_call = begin_call,
+    .end_call = finish_call,
+    .explain = explain,
+};
+
+static int call_done(lua_State *L, int status, lua_KContext outer)
+{
+    struct ph_task *task = ph_runtime_of(L)->current;
+    bool ok = status == LUA_OK || status == LUA_YIELD;
+    const char *code = code_of(L, status);
+    int results;
+    if (ok && code) {
+        lua_settop(L, 1);
+        ok = false;
+    }
+    if (ok) {
+        lua_pushboolean(L, 1);
+        lua_replace(L, 1);
+        results = lua_gettop(L);
+    } else {
+        results = push_failure(L, status, code);
+    }
+    return outer ? end_call(L, status, task, results) : results;
+}
+
+/* call(fn, …) -> true and its results · false, the error with its traceback,
+ * "budget" or "nomem" if it passed that limit. fn has a budget of its own, and
+ * the library goes on after that; inside another call it is a plain xpcall. */
+static int call(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    struct ph_task *task = runtime->current;
+    bool outer = task && runtime->watcher && !task->called;
+    luaL_checkany(L, 1);
+    lua_pushcfunction(L, ph_error_traceback);
+    lua_insert(L, 1);
+    if (outer) {
+        begin_call(runtime);
+    }
+    return call_done(L,
+                     lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, outer,
+                                call_done),
+                     outer);
+}
+
+/* host_task(): the running task is the library's own, and has no limits outside
+ * of its calls */
+static int host_task(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    runtime->current->host = true;
+    if (runtime->watcher)
+        begin_slice(generation_of(runtime), runtime->current);
+    return 0;
+}
+
+/* ---- Setting ------------------------------------------------------------------------- */
+
+/* limit(tasks): from now on this state has limits; tasks: cpu also holds outside
+ * of a server's calls */
+static int limit(lua_State *L)
+{
+    struct ph_generation *generation = generation_of(ph_runtime_of(L));
+    struct ph_limits *limits = &generation->limits;
+    limits->memory = PH_LIMIT_MEMORY;
+    limits->cpu_ms = PH_LIMIT_CPU_MS;
+    limits->tasks = lua_toboolean(L, 1);
+    use_reserve(limits);
+    generation->runtime.watcher = &watcher;
+    if (!ph_ticker_start(ticker_of(generation)))
+        ph_runtime_log(&generation->runtime, PH_LOG_WARN,
+                       "no timer: computing time is not limited");
+    ph_guards_open(L);
+    return 0;
+}
+
+static void set_memory(lua_State *L, struct ph_generation *generation)
+{
+    lua_Number bytes = luaL_checknumber(L, 1);
+    if (!(bytes >= LEAST_MEMORY && bytes <= 1e15))
+        luaL_error(L, "pipehost.limits: memory is a number of bytes, at least "
+                      "%d",
+                   (int)LEAST_MEMORY);
+    if (bytes < (lua_Number)generation->memory)
+        luaL_error(L, "pipehost.limits: memory: the script has %I bytes already",
+                   (LUAI_UACINT)generation->memory);
+    generation->limits.memory = (size_t)bytes;
+}
+
+static void set_cpu(lua_State *L, struct ph_generation *generation)
+{
+    lua_Number ms = luaL_checknumber(L, 2);
+    if (!(ms >= PH_TICK_MS))
+        luaL_error(L,
+                   "pipehost.limits: cpu is a number of milliseconds, at least "
+                   "%d; math.huge: no limit",
+                   PH_TICK_MS);
+    generation->limits.cpu_ms = ms < INT_MAX ? (int)ms : 0;
+    generation->limits.tasks = true;
+}
+
+/* set_limits(memory, cpu): nil: as it is. Nothing, in a state without limits */
+static int set_limits(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    struct ph_generation *generation = generation_of(runtime);
+    struct ph_limits before = generation->limits;
+    if (!lua_isnoneornil(L, 1))
+        set_memory(L, generation);
+    if (!lua_isnoneornil(L, 2))
+        set_cpu(L, generation);
+    if (!runtime->watcher)
+        generation->limits = before;
+    else if (runtime->current)
+        begin_slice(generation, runtime->current);
+    return 0;
+}
+
+void ph_limits_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"call", call},
+                                         {"host_task", host_task},
+                                         {"limit", limit},
+                                         {"set_limits", set_limits},
+                                         {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}

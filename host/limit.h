@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a script may use: memory in all, and computing time between two waits.
+ *
+ * Nothing is counted while all goes well. A tick of 10 ms of the loop thread's
+ * CPU time looks whether the same coroutine still runs, and only when that has
+ * gone on for too long it sets a count hook, which raises the error. The hook
+ * stays, so that every further instruction of that task raises it again, until
+ * the task or the call (core.call) has ended.
+ */
+#ifndef PH_LIMIT_H
+#define PH_LIMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lua.h"
+
+#define PH_TICK_MS 10
+#define PH_LIMIT_MEMORY ((size_t)64 << 20)
+#define PH_LIMIT_RESERVE ((size_t)256 << 10) /* for the host's own code */
+#define PH_LIMIT_CPU_MS 100
+#define PH_LIMIT_LOAD_MS 2000
+
+struct ph_generation;
+
+/* ---- The tick ---------------------------------------------------------------- */
+
+/* One for each thread that runs Lua; zeroed before use. The tick reads and
+ * writes it at any moment, but only while that thread does not run. */
+struct ph_ticker {
+    lua_State *volatile running; /* NULL: no Lua that is watched */
+    volatile unsigned slice;     /* changes whenever counting starts anew */
+    volatile int due_ms;         /* of computing: then the hook is set */
+    volatile int stop_ms;        /* then loops in C stop too */
+    volatile int used_ms;        /* when the hook was set */
+    volatile bool due;           /* the hook was set in this slice */
+    void *system;                /* NULL: it does not tick */
+};
+
+/* Has the calling thread's computing time ticked off. False: the system
+ * refused. Calling it again changes nothing. */
+bool ph_ticker_start(struct ph_ticker *ticker);
+void ph_ticker_stop(struct ph_ticker *ticker);
+
+/* Counting starts anew. */
+void ph_ticker_slice(struct ph_ticker *ticker);
+
+/* For the tick: this slice has computed for used_ms. In a signal handler of
+ * the thread, or while the thread is suspended. */
+void ph_ticker_tick(struct ph_ticker *ticker, int used_ms);
+
+/* ---- One state's limits -------------------------------------------------------- */
+
+/* All zero: no limits. */
+struct ph_limits {
+    size_t memory;  /* most bytes; 0: any number */
+    size_t ceiling; /* for what runs now: with or without the reserve */
+    int cpu_ms;     /* between two waits; 0: any time */
+    bool tasks;     /* cpu_ms also holds outside of a server's calls */
+    int loading_ms; /* of computing, so far */
+    bool refused;   /* the last lack of memory was of our making */
+    char place[96]; /* "file:line" where a limit was passed, or "" */
+};
+
+/* May the state's memory grow by `more` bytes? */
+bool ph_limits_allow(struct ph_generation *generation, size_t more);
+
+/* Has the running task passed its limit of time? From any coroutine. */
+bool ph_limits_over(lua_State *L);
+
+/* Adds the functions on limits to the core table on top of the stack. */
+void ph_limits_open(lua_State *L);
+
+/* Replaces functions of the standard libraries by which scripts could run code
+ * where no hook comes (finalizers, message handlers), or for ever. */
+void ph_guards_open(lua_State *L);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* The tick on Windows: a helper thread, which suspends the loop's thread while
+ * it sets the hook. It takes no lock meanwhile: the suspended one may hold any
+ * of the heap's or the loader's. It sleeps while no Lua runs. */
+#include <stdlib.h>
+#include <windows.h>
+
+#include "limit.h"
+
+struct system {
+    HANDLE loop, helper;
+    HANDLE wake, end; /* events */
+    volatile LONG asleep;
+};
+
+static ULONGLONG number_of(FILETIME time)
+{
+    return (ULONGLONG)time.dwHighDateTime << 32 | time.dwLowDateTime;
+}
+
+/* Of the loop's thread, in ms. */
+static ULONGLONG cpu_time(const struct system *system)
+{
+    FILETIME created, ended, kernel, user;
+    if (!GetThreadTimes(system->loop, &created, &ended, &kernel, &user))
+        return 0;
+    return (number_of(kernel) + number_of(user)) / 10000;
+}
+
+static void tick(struct ph_ticker *ticker, unsigned slice, int used_ms)
+{
+    struct system *system = ticker->system;
+    CONTEXT context = {.ContextFlags = CONTEXT_CONTROL};
+    if (used_ms < ticker->due_ms)
+        return;
+    if (SuspendThread(system->loop) == (DWORD)-1)
+        return;
+    /* Only this waits until the thread really stands still. */
+    if (GetThreadContext(system->loop, &context) && ticker->slice == slice)
+        ph_ticker_tick(ticker, used_ms);
+    ResumeThread(system->loop);
+}
+
+/* Until Lua runs. False: the end. */
+static bool sleep_until_needed(struct ph_ticker *ticker, unsigned slice)
+{
+    struct system *system = ticker->system;
+    HANDLE events[] = {system->end, system->wake};
+    InterlockedExchange(&system->asleep, 1);
+    /* A slice that began before the flag was seen sets no event. */
+    if (ticker->slice == slice &&
+        WaitForMultipleObjects(2, events, FALSE, INFINITE) == WAIT_OBJECT_0)
+        return false;
+    InterlockedExchange(&system->asleep, 0);
+    return true;
+}
+
+static DWORD WINAPI run(void *parameter)
+{
+    struct ph_ticker *ticker = parameter;
+    struct system *system = ticker->system;
+    unsigned slice = ticker->slice, seen = 0;
+    ULONGLONG start = 0;
+    for (;;) {
+        if (!ticker->running && !sleep_until_needed(ticker, slice))
+            return 0;
+        if (WaitForSingleObject(system->end, PH_TICK_MS) == WAIT_OBJECT_0)
+            return 0;
+        /* Short slices cost no reading of the clock. */
+        if (slice != ticker->slice) {
+            slice = ticker->slice;
+            seen = 0;
+        } else if (!seen++) {
+            start = cpu_time(system);
+        } else {
+            tick(ticker, slice, (int)(cpu_time(system) - start) + PH_TICK_MS);
+        }
+    }
+}
+
+static void free_system(struct system *system)
+{
+    HANDLE handles[] = {system->helper, system->loop, system->wake,
+                        system->end};
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++)
+        if (handles[i])
+            CloseHandle(handles[i]);
+    free(system);
+}
+
+bool ph_ticker_start(struct ph_ticker *ticker)
+{
+    struct system *system;
+    HANDLE process = GetCurrentProcess();
+    if (ticker->system)
+        return true;
+    system = calloc(1, sizeof *system);
+    if (!system)
+        return false;
+    ticker->system = system;
+    system->wake = CreateEvent(NULL, FALSE, FALSE, NULL);
+    system->end = CreateEvent(NULL, TRUE, FALSE, NULL);
+    if (system->wake && system->end &&
+        DuplicateHandle(process, GetCurrentThread(), process, &system->loop, 0,
+                        FALSE, DUPLICATE_SAME_ACCESS))
+        system->helper = CreateThread(NULL, 0, run, ticker, 0, NULL);
+    if (system->helper)
+        return true;
+    ticker->system = NULL;
+    free_system(system);
+    return false;
+}
+
+void ph_ticker_stop(struct ph_ticker *ticker)
+{
+    struct system *system = ticker->system;
+    if (!system)
+        return;
+    SetEvent(system->end);
+    WaitForSingleObject(system->helper, INFINITE);
+    ticker->system = NULL;
+    free_system(system);
+}
+
+void ph_ticker_slice(struct ph_ticker *ticker)
+{
+    struct system *system = ticker->system;
+    ticker->slice++;
+    MemoryBarrier();
+    if (system && system->asleep)
+        SetEvent(system->wake);
+}

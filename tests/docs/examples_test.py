@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The examples, and the code of README.md and the guide, do what they say.
+
+run.py: timeout=60
+
+In a document, a comment before a block of Lua names its file and its use:
+    <!-- serve: NAME -->   served by one `pipehost serve` with the others
+    <!-- run: NAME -->     then run; what it prints is the block that follows
+                           <!-- output -->, where there is one; all at once
+    <!-- test: NAME -->    run by `pipehost test`, at the same time
+    <!-- file: NAME -->    only there to be required
+"""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import phtest  # noqa: E402
+
+EXAMPLES = os.path.join(phtest.ROOT, "scripts", "examples")
+BLOCK = re.compile(
+    r"<!-- (serve|run|test|file): (\S+) -->\n```lua\n(.*?)^```$"
+    r"(?:\s*<!-- output -->\n```text\n(.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def read(*path):
+    with open(os.path.join(phtest.ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+class Documents(phtest.TestCase):
+    def play(self, *path):
+        text = read(*path)
+        blocks = BLOCK.findall(text)
+        marks = re.findall(r"<!-- (?:serve|run|test|file):", text)
+        self.assertEqual(len(blocks), len(marks), "a mark without its block")
+        uses = {"serve": [], "run": [], "test": [], "file": []}
+        for use, name, code, output in blocks:
+            uses[use].append((phtest.native(self.write_file(name, code)), output))
+        served = [path for path, _ in uses["serve"]]
+        server = self.start("serve", *served)
+        server.wait_for(r"serving %d script" % len(served))
+        started = [
+            (self.start(use, path), path, output)
+            for use in ("run", "test")
+            for path, output in uses[use]
+        ]
+        for process, path, output in started:
+            self.assertEqual(process.wait(), 0, (path, process))
+            if output:
+                self.assertEqual(process.out, output.strip("\n"), path)
+        self.assertEqual(server.stop(), 0, server)
+        self.assertNotRegex(server.err, r"(?m)^\S+ error ", path)
+
+    def test_readme(self):
+        self.play("README.md")
+
+    def test_guide(self):
+        self.play("docs", "guide.md")
+
+    def test_links(self):
+        for path in ("README.md", "docs/guide.md", "docs/operations.md", "docs/reference.md"):
+            folder = os.path.dirname(os.path.join(phtest.ROOT, path))
+            for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", read(path)):
+                self.assertTrue(os.path.exists(os.path.join(folder, target)), (path, target))
+
+
+class Examples(phtest.TestCase):
+    def serve(self, script):
+        name = self.pipe_name()
+        server = self.start(
+            "serve", phtest.native(os.path.join(EXAMPLES, script)), "--set", "pipe=" + name
+        )
+        server.wait_for("serving 1 script")
+        return server, name
+
+    def client(self, script, *arguments):
+        path = phtest.native(os.path.join(EXAMPLES, script))
+        done = self.run_pipehost("run", path, *arguments)
+        self.assertEqual(done.status, 0, done)
+        return done.out.split("\n")
+
+    def test_echo(self):
+        server, name = self.serve("echo.lua")
+        self.assertEqual(self.client("echo_client.lua", name, "one", "", "zwölf"), ["one", "", "zwölf"])
+        self.assertEqual(server.stop(), 0, server)
+
+    def test_lines(self):
+        server, name = self.serve("line_server.lua")
+        self.assertEqual(
+            self.client("line_client.lua", name, "1 2 3", "x", "1.5 2"),
+            ["6", "error: 'x' is no number", "3.5"],
+        )
+        self.assertEqual(server.stop(), 0, server)
+
+    def test_chat(self):
+        server, name = self.serve("chat_server.lua")
+        client = phtest.native(os.path.join(EXAMPLES, "chat_client.lua"))
+        ann = self.start("run", client, name, "ann", "60000")
+        ann.wait_for(r"^\* welcome, ann$")
+        self.assertEqual(self.client("chat_client.lua", name, "bob", "0", "good morning"), ["* welcome, bob"])
+        for line in (r"^\* bob joins$", r"^bob: good morning$", r"^\* bob leaves \(closed\)$"):
+            ann.wait_for(line)
+        self.assertEqual(server.stop(), 0, server)
+        self.assertEqual(ann.wait(), 1, ann)
+
+
+if __name__ == "__main__":
+    phtest.main()
