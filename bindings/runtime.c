@@ -147,7 +147,7 @@ static int body_done(lua_State *L, int status, lua_KContext context)
 {
     bool ok = status == LUA_OK || status == LUA_YIELD;
     (void)context;
-    if (!ok)
+    if (!ok && status != LUA_ERRRUN) /* the message handler saw that */
         explain(L, status);
     luaL_checkstack(L, 1, "too many results");
     lua_pushboolean(L, ok);

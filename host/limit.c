@@ -265,29 +265,17 @@ static const char *code_of(lua_State *L, int status)
     return status == LUA_ERRMEM ? "nomem" : NULL;
 }
 
-/* The message handler has explained what it saw. */
-static int push_failure(lua_State *L, int status, const char *code)
+/* The message handler has explained the errors that it saw. */
+static const char *explain_end(struct ph_runtime *runtime, lua_State *L,
+                               int status, int base)
 {
-    struct ph_runtime *runtime = ph_runtime_of(L);
-    if (status != LUA_ERRRUN && runtime->watcher)
-        runtime->watcher->explain(runtime, L, status);
-    lua_pushboolean(L, 0);
-    lua_insert(L, -2);
-    lua_pushstring(L, code);
-    return 3;
-}
-
-static int end_call(lua_State *L, int status, struct ph_task *task, int results)
-{
-    struct ph_generation *generation = generation_of(task->runtime);
-    task->called = false;
-    task->over = false;
-    clear_hook(L);
-    begin_slice(generation, task);
-    /* The dead frames hold what the script had: it goes now. */
-    if (status == LUA_ERRMEM)
-        lua_gc(L, LUA_GCCOLLECT);
-    return results;
+    const char *code = code_of(L, status);
+    if (code && status != LUA_ERRRUN) {
+        lua_settop(L, base);
+        lua_pushnil(L);
+        explain(runtime, L, status);
+    }
+    return code;
 }
 
 static void begin_call(struct ph_runtime *runtime)
@@ -296,16 +284,20 @@ static void begin_call(struct ph_runtime *runtime)
     begin_slice(generation_of(runtime), runtime->current);
 }
 
-static const char *finish_call(struct ph_runtime *runtime, lua_State *L,
-                               int status, int base)
+static const char *end_call(struct ph_runtime *runtime, lua_State *L,
+                            int status, int base)
 {
-    const char *code = code_of(L, status);
-    if (code && status != LUA_ERRRUN) { /* no message handler has seen it */
-        lua_settop(L, base);
-        lua_pushnil(L);
-        explain(runtime, L, status);
+    const char *code = explain_end(runtime, L, status, base);
+    struct ph_task *task = runtime->current;
+    task->called = false;
+    if (task->over) {
+        task->over = false;
+        clear_hook(L);
     }
-    end_call(L, status, runtime->current, 0);
+    begin_slice(generation_of(runtime), task);
+    /* The dead frames hold what the script had: it goes now. */
+    if (status == LUA_ERRMEM)
+        lua_gc(L, LUA_GCCOLLECT);
     return code;
 }
 
@@ -314,28 +306,23 @@ static const struct ph_watcher watcher = {
     .leave = leave,
     .switched = switched,
     .begin_call = begin_call,
-    .end_call = finish_call,
+    .end_call = end_call,
     .explain = explain,
 };
 
 static int call_done(lua_State *L, int status, lua_KContext outer)
 {
-    struct ph_task *task = ph_runtime_of(L)->current;
-    bool ok = status == LUA_OK || status == LUA_YIELD;
-    const char *code = code_of(L, status);
-    int results;
-    if (ok && code) {
-        lua_settop(L, 1);
-        ok = false;
-    }
-    if (ok) {
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    const char *code = (outer ? end_call : explain_end)(runtime, L, status, 1);
+    if (!code && (status == LUA_OK || status == LUA_YIELD)) {
         lua_pushboolean(L, 1);
         lua_replace(L, 1);
-        results = lua_gettop(L);
-    } else {
-        results = push_failure(L, status, code);
+        return lua_gettop(L);
     }
-    return outer ? end_call(L, status, task, results) : results;
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    lua_pushstring(L, code);
+    return 3;
 }
 
 /* call(fn, …) -> true and its results · false, the error with its traceback,
@@ -349,9 +336,8 @@ static int call(lua_State *L)
     luaL_checkany(L, 1);
     lua_pushcfunction(L, ph_error_traceback);
     lua_insert(L, 1);
-    if (outer) {
+    if (outer)
         begin_call(runtime);
-    }
     return call_done(L,
                      lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, outer,
                                 call_done),

@@ -59,21 +59,18 @@ static DWORD WINAPI run(void *parameter)
 {
     struct ph_ticker *ticker = parameter;
     struct system *system = ticker->system;
-    unsigned slice = ticker->slice, seen = 0;
+    unsigned slice = ticker->slice;
     ULONGLONG start = 0;
     for (;;) {
         if (!ticker->running && !sleep_until_needed(ticker, slice))
             return 0;
         if (WaitForSingleObject(system->end, PH_TICK_MS) == WAIT_OBJECT_0)
             return 0;
-        /* Short slices cost no reading of the clock. */
-        if (slice != ticker->slice) {
-            slice = ticker->slice;
-            seen = 0;
-        } else if (!seen++) {
-            start = cpu_time(system);
+        if (slice == ticker->slice) {
+            tick(ticker, slice, (int)(cpu_time(system) - start));
         } else {
-            tick(ticker, slice, (int)(cpu_time(system) - start) + PH_TICK_MS);
+            slice = ticker->slice;
+            start = cpu_time(system);
         }
     }
 }

@@ -64,8 +64,7 @@ static void close_parts(struct linux_port *port)
 {
     if (port->scratch != MAP_FAILED)
         munmap(port->scratch, PH_SCRATCH_SIZE);
-    if (port->signals.fd >= 0)
-        close(port->signals.fd);
+    ph_signals_close(port);
     if (port->wake.fd >= 0)
         close(port->wake.fd);
     if (port->epoll >= 0)

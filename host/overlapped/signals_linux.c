@@ -1,39 +1,74 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Signals arrive through a pipe that their handler writes to. A handler, unlike
+ * a blocked signal, is not inherited by programs that scripts start.
+ */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "system_linux.h"
+
+/* All that a handler can reach: where it writes. */
+static volatile sig_atomic_t write_end = -1;
+
+static void on_signal(int number)
+{
+    int error = errno;
+    unsigned char byte = (unsigned char)number;
+    ssize_t put = write((int)write_end, &byte, 1);
+    (void)put; /* a full pipe: many of them are on their way already */
+    errno = error;
+}
 
 static void arrived(struct watch *watch, uint32_t events)
 {
     struct linux_port *port =
         ph_container_of(watch, struct linux_port, signals);
-    struct signalfd_siginfo info;
+    unsigned char numbers[64];
+    ssize_t got = read(watch->fd, numbers, sizeof numbers);
     (void)events;
-    while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info)
+    for (ssize_t i = 0; i < got; i++)
         port->base.on_signal(port->base.on_signal_user,
-                             info.ssi_signo == SIGHUP ? PH_SIGNAL_RELOAD
-                                                      : PH_SIGNAL_STOP);
+                             numbers[i] == SIGHUP ? PH_SIGNAL_RELOAD
+                                                  : PH_SIGNAL_STOP);
+}
+
+static bool handle(int number)
+{
+    struct sigaction action = {.sa_handler = on_signal,
+                               .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    return sigaction(number, &action, NULL) == 0;
 }
 
 enum ph_status ph_backend_watch_signals(struct ph_port *base, long *os)
 {
     struct linux_port *port = linux_port_of(base);
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    port->signals.fd =
-        signalfd(port->signals.fd, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    port->signals.ready = arrived;
-    if (port->signals.fd < 0 ||
-        ph_watch_arm(base, &port->signals, EPOLLIN) != PH_OK) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
         *os = errno;
         return PH_SYSTEM;
     }
-    return PH_OK;
+    port->signals.fd = ends[0];
+    port->signals.ready = arrived;
+    write_end = ends[1];
+    if (handle(SIGINT) && handle(SIGTERM) && handle(SIGHUP) &&
+        ph_watch_arm(base, &port->signals, EPOLLIN) == PH_OK)
+        return PH_OK;
+    *os = errno;
+    return PH_SYSTEM;
+}
+
+void ph_signals_close(struct linux_port *port)
+{
+    if (port->signals.fd < 0)
+        return;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    close(port->signals.fd);
+    close((int)write_end);
+    write_end = -1;
 }

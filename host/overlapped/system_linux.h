@@ -59,6 +59,9 @@ static inline struct linux_pipe *linux_pipe_of(struct ph_pipe *pipe)
 enum ph_status ph_watch_arm(struct ph_port *port, struct watch *watch,
                             uint32_t events);
 
+/* Signals have their default actions again. */
+void ph_signals_close(struct linux_port *port);
+
 /* The status that stands for an errno of open, connect, bind and so on. */
 enum ph_status ph_status_of_errno(int error);
 

@@ -184,7 +184,7 @@ end
 -- failed for the host's own reasons gets a line.
 function kinds.ended(conn, reason, _, code, info)
   if code and (reason == "error" or reason == "protocol") then
-    warn(conn, code, tostring(info))
+    warn(conn, reason, tostring(info))
   end
   local on_close = conn.server.options.on_close
   if on_close then
