@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+-- A server as scripts see it, from its declaration to its end.
+local connection = require "pipehost.server.connection"
+local core = require "pipehost.core"
+local log = require "pipehost.log"
+local pipe = require "pipehost.pipe"
+local server_options = require "pipehost.server.options"
+
+local STOP_MS = 5000 -- of server:stop()
+local CUT_MS = 1000 -- for handlers to end after their client was cut
+
+---@class pipehost.server
+---@field name string
+local Server = {}
+Server.__index = Server
+
+---@param options table checked already
+---@return pipehost.server
+function Server.new(options)
+  return setmetatable({
+    name = options.name,
+    key = options.name:lower(),
+    options = options,
+    state = "declared",
+    stopped = pipe.event(),
+  }, Server)
+end
+
+-- Binding ---------------------------------------------------------------------
+
+function Server:create()
+  local options = {}
+  for _, name in ipairs(server_options.create_names) do
+    options[name] = self.options[name]
+  end
+  options.timeout = nil
+  -- Two scripts of one host must not share a name unknowingly.
+  options.first = options.first ~= false
+  return pipe.create(self.name, options)
+end
+
+-- Gives info on failure.
+function Server:bind()
+  local instance, _, info = self:create()
+  if not instance then
+    return info
+  end
+  local path = instance:info().path
+  self.core = core.bind(self:core_options(), instance)
+  self.state = "running"
+  log.info(("server %s: listening on %s"):format(self.name, path))
+end
+
+function Server:core_options()
+  local options, debugging = self.options, core.log_enabled "debug"
+  return {
+    key = self.key,
+    name = self.name,
+    timeout = options.timeout,
+    idle_timeout = options.idle_timeout,
+    on_message = options.on_message,
+    dispatch = connection.dispatch,
+    object = self,
+    state_version = options.state_version or 1,
+    closes = options.on_reload == "close",
+    finishes = options.on_reload == "finish" or not options.on_message,
+    quiet_open = options.on_message and not options.on_open and not debugging,
+    quiet_end = not options.on_close and not debugging,
+    quiet_adopt = not options.on_adopt and not options.migrate and not options.state_version,
+  }
+end
+
+-- Takes over what an earlier generation serves under this name.
+function Server:adopt()
+  self.core = core.adopt(self:core_options())
+  self.state = "running"
+end
+
+-- nil, or why this can't take over the name from an earlier generation.
+function Server:conflict()
+  local mode, direction = core.service(self.key)
+  if not mode then
+    return nil
+  end
+  for what, old in pairs { mode = mode, direction = direction } do
+    local new = self.options[what] or (what == "mode" and "message" or "duplex")
+    if new ~= old then
+      return ("pipehost.server %s: %s changes from %s to %s; a name in use keeps it (restart to change it)"):format(
+        self.name, what, old, new)
+    end
+  end
+end
+
+-- Stopping --------------------------------------------------------------------
+
+function Server:refuse_new()
+  if self.state == "running" then
+    self.state = "stopping"
+    self.core:refuse()
+  end
+end
+
+function Server:finish_clients(deadline)
+  self.core:finish()
+  local cut = 0
+  if not self.core:wait_empty(math.max(deadline - pipe.now(), 0)) then
+    cut = self.core:cut "stopped"
+    self.core:wait_empty(CUT_MS)
+  end
+  self.core:close()
+  self.state = "stopped"
+  self.stopped:set()
+  return cut
+end
+
+---Stops: no new clients; a message that has come is answered; who is not done
+---after `ms` (5000) is cut.
+---@param ms? number
+---@return true
+function Server:stop(ms)
+  if self.state == "declared" then
+    self.state = "stopped"
+    self.stopped:set()
+  elseif self.state == "running" and not self.core:current() then
+    error(("server %s: a later generation serves it"):format(self.name), 2)
+  elseif self.state == "running" then
+    self:refuse_new()
+    self:finish_clients(pipe.now() + (ms or STOP_MS))
+  end
+  return true
+end
+
+---Waits until the server has stopped.
+---@param ms? number
+---@return true?
+---@return string? code "pending"
+function Server:wait(ms)
+  return self.stopped:wait(ms)
+end
+
+---The open connections.
+---@return fun(): userdata?
+function Server:connections()
+  local list, i = self.core and self.core:connections() or {}, 0
+  return function()
+    i = i + 1
+    return list[i]
+  end
+end
+
+---What `ctl status` shows of it.
+---@return table
+function Server:status()
+  local connections, served = 0, 0
+  if self.core then
+    connections, served = self.core:counts()
+  end
+  return {
+    name = self.name, state = self.state, connections = connections, served = served,
+    mode = self.options.mode or "message",
+  }
+end
+
+function Server:__tostring()
+  return "server " .. self.name
+end
+
+return Server

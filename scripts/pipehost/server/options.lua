@@ -1,0 +1,74 @@
+-- SPDX-License-Identifier: MIT
+-- The options of pipehost.server: their names, and what each may be.
+local core = require "pipehost.core"
+
+local M = {}
+
+local names = {
+  "name", "mode", "access", "direction", "timeout", "idle_timeout", "backlog", "max_instances",
+  "max_message", "first", "on_open", "on_message", "on_close", "on_error", "session", "on_reload",
+  "state_version", "migrate", "on_adopt",
+}
+local function_names = { "on_open", "on_message", "on_close", "session", "on_adopt" }
+local reload_ways = { handover = true, finish = true, close = true }
+
+---Those that pipe.create takes as they are.
+M.create_names = {
+  "mode", "access", "direction", "timeout", "backlog", "max_instances", "max_message", "first",
+}
+
+local function need_functions(options, need)
+  for _, name in ipairs(function_names) do
+    need(options[name] == nil or type(options[name]) == "function", ("option '%s' is a function"):format(name))
+  end
+  need((options.on_message ~= nil) ~= (options.session ~= nil), "needs either on_message or session")
+  need(options.on_message == nil or (options.mode or "message") == "message",
+    "on_message needs mode = \"message\"; a byte pipe has a session")
+  local on_error = options.on_error
+  need(on_error == nil or on_error == "disconnect" or type(on_error) == "function",
+    "option 'on_error' is \"disconnect\" or a function")
+end
+
+local function need_times(options, need)
+  for _, name in ipairs { "timeout", "idle_timeout" } do
+    local ms = options[name]
+    need(ms == nil or type(ms) == "number" and ms > 0,
+      ("option '%s' is a number of milliseconds above 0"):format(name))
+  end
+end
+
+local function need_reload(options, need)
+  need(options.on_reload == nil or reload_ways[options.on_reload],
+    "option 'on_reload' is \"handover\", \"finish\" or \"close\"")
+  need(options.on_reload ~= "handover" or options.on_message,
+    "on_reload = \"handover\" needs on_message; a session finishes where it began")
+  need(options.state_version == nil or math.type(options.state_version) == "integer",
+    "option 'state_version' is a whole number")
+  need(options.migrate == nil or type(options.migrate) == "table",
+    "option 'migrate' is a table: version -> function(state) that gives the next version's state")
+end
+
+---Raises, as of the caller's caller, where an option is not what it may be.
+---@param options table
+function M.check(options)
+  if type(options) ~= "table" then
+    error("pipehost.server: takes a table of options", 3)
+  end
+  local function need(condition, message)
+    if not condition then
+      error("pipehost.server" .. (options.name and " " .. tostring(options.name) or "") .. ": " .. message, 0)
+    end
+  end
+  local ok, message = pcall(function()
+    core.check_options(options, names, "pipehost.server")
+    need(type(options.name) == "string", "option 'name' is the pipe's name")
+    need_functions(options, need)
+    need_times(options, need)
+    need_reload(options, need)
+  end)
+  if not ok then
+    error(message, 3)
+  end
+end
+
+return M
