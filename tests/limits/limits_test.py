@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+# run.py: alone timeout=240
+"""Every way in which a handler can go on for ever, or take all memory, ends in
+an error or a refusal; only its own client is closed, others are answered
+meanwhile, and the script goes on."""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import phtest  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ANSWER_MS = 200 * phtest.SLOW
+TRIES = 3  # for the time: on Windows other programs' counts too
+
+BUDGET = ("closed", "budget")
+NOMEM = ("closed", "error")
+ERROR = ("closed", "error")
+
+# way: what its client gets, and the reason of the end
+WAYS = {
+    "loop": BUDGET,
+    "pcall_loop": BUDGET,
+    "pcall_c_function": BUDGET,
+    "tail_called_pattern": BUDGET,
+    "coroutine_loop": BUDGET,
+    "wrap_loop": BUDGET,
+    "many_coroutines": BUDGET,
+    "nested_coroutines": BUDGET,
+    "waits_and_loops": ("first", "budget"),
+    "close_variable_that_waits": BUDGET,
+    "operation_to_close": BUDGET,
+    "xpcall_handler": BUDGET,
+    "xpcall_handler_first": BUDGET,
+    "coroutine_dies_then_closes": BUDGET,
+    "closes_a_suspended_coroutine": BUDGET,
+    "leave_dead_coroutine": BUDGET,
+    "close_dead_coroutine": ("false", "closed"),
+    "close_variable": BUDGET,
+    "close_variables_in_pcall": BUDGET,
+    "finalizer": ERROR,
+    "finalizer_by_debug": ERROR,
+    "finalizer_of_files": ERROR,
+    "late_finalizer": ("inert", "closed"),
+    "pattern_questions": BUDGET,
+    "pattern_minus": BUDGET,
+    "pattern_gsub": BUDGET,
+    "pattern_gmatch": BUDGET,
+    "plain_find": BUDGET,
+    "rep_of_nothing": ("0", "closed"),
+    "table_insert": BUDGET,
+    "table_remove": BUDGET,
+    "table_move": BUDGET,
+    "table_concat": BUDGET,
+    "table_unpack": ERROR,
+    "sort_without_comparator": BUDGET,
+    "sort_comparator": BUDGET,
+    "sort_lying": ERROR,
+    "gsub_callback": BUDGET,
+    "gsub_huge": BUDGET,
+    "index_function": BUDGET,
+    "tostring_loop": BUDGET,
+    "error_object": BUDGET,
+    "load_large": ERROR,
+    "load_reader_loop": BUDGET,
+    "one_string": NOMEM,
+}
+
+# Either limit may be the first that is passed.
+EITHER = {
+    "load_reader": ("budget", "error"),
+    "recursion": ("budget", "error"),
+    "memory": ("budget", "error"),
+    "leak": ("budget", "error"),
+}
+
+
+class Ways(phtest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.first, self.second = self.pipe_name(), self.pipe_name()
+        self.settings = ["--set", "first=" + self.first, "--set", "second=" + self.second]
+        script = phtest.native(os.path.join(HERE, "ways.lua"))
+        self.server = self.start("serve", script, *self.settings)
+        self.server.wait_for("serving 1 script")
+
+    def ask(self, *ways):
+        """way -> reply, reason, ms"""
+        client = phtest.native(os.path.join(HERE, "ask.lua"))
+        done = self.run_pipehost("run", *self.settings, client, *ways, seconds=60)
+        self.assertEqual(done.status, 0, (done, self.server))
+        rows = [line.split("\t") for line in done.out.splitlines()]
+        return {row[0]: (row[1], row[2], float(row[3])) for row in rows}
+
+    def check_times(self, got):
+        """Nobody else waits longer than it takes to notice."""
+        late = {way: row[2] for way, row in got.items() if row[2] > ANSWER_MS}
+        for _ in range(TRIES - 1):
+            if late:
+                again = self.ask(*late)
+                late = {way: row[2] for way, row in again.items() if row[2] > ANSWER_MS}
+        self.assertEqual(late, {}, f"answered after more than {ANSWER_MS} ms")
+
+    def check_server(self):
+        self.assertTrue(self.server.running(), self.server)
+        self.assertEqual(self.server.stop(), 0, self.server)
+
+    def test_each_way(self):
+        got = self.ask(*WAYS)
+        self.maxDiff = None
+        self.assertEqual({way: row[:2] for way, row in got.items()}, WAYS, self.server)
+        self.check_times(got)
+        self.check_server()
+        budget = "longer than 100 ms without waiting"
+        self.assertRegex(self.server.err, r"ways\.lua:\d+: budget: the script computed " + budget)
+        self.assertRegex(self.server.err, r"ways\.lua:\d+: nomem: the script needs more than its 64 MiB")
+
+    def test_memory_or_time(self):
+        got = self.ask(*EITHER)
+        for way, (reply, reason, _) in got.items():
+            self.assertEqual(reply, "closed", way)
+            self.assertIn(reason, EITHER[way], way)
+        self.check_times(got)
+        # What leaked is still there, and the script can let go of it.
+        self.assertEqual(self.ask("free")["free"][0], "freed")
+        self.check_server()
+
+    def test_a_task_of_a_handler(self):
+        reply, reason, _ = self.ask("tasks")["tasks"]
+        self.assertRegex(reply, r"^false .*ways\.lua:\d+: budget: ")
+        self.assertEqual(reason, "closed")
+        self.check_server()
+
+    def test_a_budget_for_each_message(self):
+        """Many messages, each within its budget, and none after a kill."""
+        for _ in range(2):
+            got = self.ask("loop", "rep_of_nothing", "loop")
+            self.assertEqual(got["rep_of_nothing"][:2], ("0", "closed"))
+        self.check_server()
+        lines = [line for line in self.server.err.splitlines() if "budget:" in line]
+        self.assertEqual(len(lines), 4, self.server)
+
+    def test_traceback_with_v(self):
+        self.server.stop()
+        script = phtest.native(os.path.join(HERE, "ways.lua"))
+        self.server = self.start("serve", script, *self.settings, "-v")
+        self.server.wait_for("serving 1 script")
+        self.ask("loop")
+        self.check_server()
+        found = re.search(r"ways\.lua:6: budget: .*\nstack traceback:\n.*ways\.lua:6: in .*'loop'",
+                          self.server.err)
+        self.assertTrue(found, self.server)
+
+    def test_one_line_without_v(self):
+        self.ask("loop")
+        self.check_server()
+        lines = [line for line in self.server.err.splitlines() if " error " in line]
+        self.assertEqual(len(lines), 1, self.server)
+        self.assertRegex(lines[0], r"ways\.lua:6: budget: .* code=budget connection=1 pipe=" + self.first)
+        self.assertNotIn("traceback", self.server.err)
+
+
+if __name__ == "__main__":
+    phtest.main()
