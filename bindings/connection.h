@@ -4,7 +4,7 @@
 #define PH_CONNECTION_H
 
 #include "runtime.h"
-#include "service.h"
+#include "server.h"
 #include "value.h"
 
 /* What a worker is to do with a connection. */
@@ -16,14 +16,14 @@ enum ph_job {
 };
 
 /* Why a connection ended; the texts are what on_close gets. */
-#define PH_REASON_LIST(X) \
-    X(CLOSED, "closed")   \
-    X(TIMEOUT, "timeout") \
-    X(ERROR, "error")     \
-    X(PROTOCOL, "protocol") \
-    X(STOPPED, "stopped") \
-    X(RELOAD, "reload")   \
-    X(EVICTED, "evicted") \
+#define PH_REASON_LIST(X)                                                      \
+    X(CLOSED, "closed")                                                        \
+    X(TIMEOUT, "timeout")                                                      \
+    X(ERROR, "error")                                                          \
+    X(PROTOCOL, "protocol")                                                    \
+    X(STOPPED, "stopped")                                                      \
+    X(RELOAD, "reload")                                                        \
+    X(EVICTED, "evicted")                                                      \
     X(BUDGET, "budget")
 
 #define PH_REASON_ENUM_(name, text) PH_REASON_##name,
@@ -34,8 +34,8 @@ struct ph_conn {
     struct ph_conn *next, **link; /* in the service's list */
     struct ph_server *server;
     struct ph_pipe *pipe;
-    struct ph_op op; /* the idle read, or the reply */
-    struct ph_timer soon; /* a message that was there at once */
+    struct ph_op op;        /* the idle read, or the reply */
+    struct ph_timer soon;   /* a message that was there at once */
     struct ph_task *worker; /* works on it now */
     lua_Integer id;
     int ref; /* its userdata in the server's state, LUA_NOREF: none yet */
@@ -50,34 +50,6 @@ struct ph_conn {
     int from_ref;           /* its userdata there */
     struct ph_value parcel; /* ADOPTED: its state on the way */
 };
-
-/* The handlers of a service in one state: a userdata there. */
-struct ph_server {
-    struct ph_runtime *runtime;
-    struct ph_service *service; /* NULL: stopped */
-    struct ph_server *next;     /* of the runtime */
-    size_t count;               /* connections that are its own */
-    lua_Number timeout_ms, idle_ms; /* negative: none */
-    bool messages;  /* on_message; else a session, run by `dispatch` */
-    bool quiet_open; /* nothing to run for a new client */
-    bool quiet_end;  /* nothing to run for one that just went */
-    bool quiet_adopt; /* nothing to run for one that comes over */
-    bool closes;      /* on_reload = "close": clients end instead of crossing */
-    bool finishes;    /* on_reload = "finish": they stay where they are */
-    lua_Integer state_version;
-};
-
-/* User values of a server's userdata. */
-enum {
-    PH_SERVER_ON_MESSAGE = 1, /* function */
-    PH_SERVER_DISPATCH,       /* function(kind, conn, …) of server.lua */
-    PH_SERVER_OBJECT,         /* the server as scripts see it */
-    PH_SERVER_NAME,
-    PH_SERVER_VALUES = 4
-};
-
-/* Pushes a user value of the server. */
-void ph_server_push(lua_State *L, struct ph_server *server, int value);
 
 /* Pushes the connection's pipe userdata, made when it is first asked for. May
  * raise on lack of memory. */

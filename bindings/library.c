@@ -11,7 +11,7 @@
 #include "outcome.h"
 #include "pipe.h"
 #include "runtime.h"
-#include "service.h"
+#include "server.h"
 
 int luaopen_lfs(lua_State *L);
 
@@ -273,7 +273,7 @@ void ph_library_open(lua_State *L)
     luaL_newlib(L, functions);
     ph_task_open(L);
     ph_open_open(L);
-    ph_service_open(L);
+    ph_server_open(L);
     luaL_getmetatable(L, PH_PIPE);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "methods");

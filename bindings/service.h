@@ -26,30 +26,44 @@ struct ph_services {
 struct ph_service {
     struct ph_port *port;
     struct ph_service *next, **link; /* in the host's list */
-    char *key;      /* the name in lower case */
-    unsigned owner; /* the script that serves it, in all its generations */
+    char *key;                       /* the name in lower case */
+    unsigned owner;   /* the script that serves it, in all its generations */
     unsigned servers; /* states that have handlers for it */
     struct ph_pipe *instance; /* waits for a client and holds the name */
     struct ph_op accept;
     struct ph_timer pause;    /* before the next try to accept */
     struct ph_server *server; /* gets new clients; NULL: none are taken */
     struct ph_conn *conns;
-    size_t count;          /* of connections */
-    lua_Integer served;    /* clients so far: the last id */
-    struct ph_signal empty; /* set while there is no connection */
+    size_t count;             /* of connections */
+    lua_Integer served;       /* clients so far: the last id */
+    struct ph_signal empty;   /* set while there is no connection */
     struct ph_timer crossing; /* hands idle clients over, some in each turn */
 };
 
-/* The core table's functions for servers, and their types. */
-void ph_service_open(lua_State *L);
-
 /* A field of a connection (state, id, server, generation), for the indexing of
- * its pipe at stack index 1 with the key at 2: pushes it and returns 1, or 0. */
+ * its pipe at stack index 1 with the key at 2: pushes it and returns 1, or 0.
+ */
 int ph_conn_field(lua_State *L, struct ph_conn *conn);
 
-/* Every pipe of a state is about to be collected: what this state's servers
- * still hold is closed. For ph_generation_close. */
 struct ph_runtime;
-void ph_service_abandon(struct ph_runtime *runtime);
+
+/* A service of the server's host under this key, with no instance yet; its
+ * clients are the server's. NULL: no memory. */
+struct ph_service *ph_service_new(struct ph_server *server, const char *key);
+
+/* The service that the runtime's script has under this key, NULL: none that
+ * takes clients. */
+struct ph_service *ph_service_find(struct ph_runtime *runtime, const char *key);
+
+/* Takes the clients that have come to service->instance, and those that will.
+ */
+void ph_service_accept(struct ph_service *service);
+
+/* Takes no new clients any more and gives the name back; the others stay. */
+void ph_service_refuse(struct ph_service *service);
+
+/* The server's state goes: so do its clients, and with the last server the
+ * service. */
+void ph_service_leave(struct ph_server *server);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "lauxlib.h"
 #include "library.h"
-#include "service.h"
+#include "server.h"
 
 #define HOOKS "pipehost.hooks"
 
@@ -216,7 +216,7 @@ void ph_generation_close(struct ph_generation *generation)
 {
     generation->runtime.closing = true;
     ph_runtime_abandon(&generation->runtime);
-    ph_service_abandon(&generation->runtime);
+    ph_server_abandon(&generation->runtime);
     lua_close(generation->runtime.L);
     assert(generation->memory == 0);
     unlink_generation(generation);
