@@ -118,9 +118,10 @@ void ph_log_line(const struct ph_log *log, enum ph_level level,
                  const struct ph_log_origin *origin, const char *text,
                  const char *const *fields, size_t count)
 {
-    struct line line = {.len = 0};
+    struct line line; /* only its length: it is large */
     if (level < log->least)
         return;
+    line.len = 0;
     if (log->json) {
         format_json(&line, level, origin, text, fields, count);
     } else {

@@ -35,26 +35,30 @@ void ph_backend_listener_free(struct ph_listener *listener)
     free(linux_listener_of(listener));
 }
 
+static bool carries(int fd, size_t max_message)
+{
+    int size = 0;
+    socklen_t len = sizeof size;
+    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len);
+    return max_message + PACKET_OVERHEAD <= (size_t)size;
+}
+
 enum ph_status ph_socket_prepare(int fd, size_t max_message, long *os,
                                  const char **why)
 {
-    int on = 1, size = 0;
-    socklen_t len = sizeof size;
+    int on = 1;
     if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
         *os = errno;
         return PH_SYSTEM;
     }
-    getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len);
-    if (max_message + PACKET_OVERHEAD <= (size_t)size)
+    if (carries(fd, max_message))
         return PH_OK;
     if (max_message <= INT32_MAX / 2) {
-        size = (int)(max_message / 2 + PACKET_OVERHEAD);
+        int size = (int)(max_message / 2 + PACKET_OVERHEAD);
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-        getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len);
     }
     /* One packet has a wall of its own, a little over 4 MiB. */
-    if (max_message + PACKET_OVERHEAD <= (size_t)size &&
-        max_message <= (4u << 20))
+    if (carries(fd, max_message) && max_message <= (4u << 20))
         return PH_OK;
     *why = "this system does not carry messages that long "
            "(twice net.core.wmem_max, at most 4 MiB)";
@@ -149,8 +153,9 @@ static enum ph_status bind_and_listen(struct linux_listener *listener, long *os,
     struct sockaddr_un address;
     const struct ph_create_options *options = &listener->base.options;
     int fd = listener->watch.fd;
-    enum ph_status status =
-        ph_socket_prepare(fd, options->max_message, os, why);
+    enum ph_status status;
+    listener->long_messages = !carries(fd, options->max_message);
+    status = ph_socket_prepare(fd, options->max_message, os, why);
     if (status == PH_OK)
         status = ph_socket_address("", listener->base.path, &address, why);
     if (status != PH_OK)
@@ -331,7 +336,10 @@ static bool welcome(struct linux_listener *listener, int fd)
                     listener->base.path, (unsigned long)uid);
         return false;
     }
-    return ph_socket_prepare(fd, options->max_message, &os, &why) == PH_OK;
+    /* An accepted socket has its listener's SO_PASSCRED, but the system's own
+     * SO_SNDBUF. */
+    return !listener->long_messages ||
+           ph_socket_prepare(fd, options->max_message, &os, &why) == PH_OK;
 }
 
 enum ph_status ph_backend_accept(struct ph_listener *base, struct ph_pipe *pipe,

@@ -129,6 +129,8 @@ void ph_op_begin(struct ph_op *op, enum ph_op_kind kind, struct ph_port *port,
     ph_op_clear(op);
     op->kind = kind;
     op->state = PH_OP_PENDING;
+    op->bytes = -1;
+    op->why = NULL; /* of a start that was refused */
     op->port = port;
     op->pipe = pipe;
     op->deadline = deadline;
@@ -245,12 +247,13 @@ void ph_op_clear(struct ph_op *op)
 {
     assert(op->state != PH_OP_PENDING);
     assert(!op->ready_link && !op->timer.link);
+    if (op->state == PH_OP_IDLE)
+        return; /* nothing has been put into it since the last time */
     free(op->buf);
     free(op->name);
     free(op->options);
     struct ph_op blank = {.done = op->done,
                           .user = op->user,
-                          .bytes = -1,
                           .signal.waiters = op->signal.waiters};
     *op = blank;
 }

@@ -41,6 +41,7 @@ struct linux_listener {
     struct watch watch;
     int lock;
     bool narrow;            /* listen(0): every instance is taken */
+    bool long_messages; /* longer than what a new socket carries */
     bool exhausted;         /* no descriptors left: accepting pauses */
     struct ph_timer resume; /* ends the pause */
 };

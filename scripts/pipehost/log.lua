@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- pipehost.log.debug | info | warn | error (message [, fields])
+-- pipehost.log.debug | info | warn | error (message [, fields]). A message that
+-- costs something to make is given as a function that returns it (and fields): it
+-- is called only when such lines are written.
 local core = require "pipehost.core"
 
 local function flatten(fields)
@@ -17,6 +19,11 @@ end
 
 local function level(name)
   return function(message, fields)
+    if not core.log_enabled(name) then
+      return
+    elseif type(message) == "function" then
+      message, fields = message()
+    end
     core.log(name, tostring(message), fields and flatten(fields))
   end
 end

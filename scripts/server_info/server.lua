@@ -9,6 +9,12 @@ local protocol = require "protocol"
 
 local AGE = 3
 
+local function show(conn, direction, bytes)
+  pipehost.log.debug(function()
+    return direction .. " " .. hex.line(bytes), { connection = conn.id }
+  end)
+end
+
 pipehost.server {
   name = pipehost.config.pipe or protocol.PIPE,
   mode = "message",
@@ -16,7 +22,7 @@ pipehost.server {
   idle_timeout = protocol.TIMEOUT,
 
   on_message = function(conn, message)
-    pipehost.log.debug("< " .. hex.line(message), { connection = conn.id })
+    show(conn, "<", message)
     local request, code, info = protocol.Flag:unpack(message)
     if not request then
       return nil, code, info
@@ -27,7 +33,7 @@ pipehost.server {
       return nil, "protocol", ("unknown flag %d"):format(request.flag)
     end
     local reply = protocol.ServerInfo:pack { iFage = AGE }
-    pipehost.log.debug("> " .. hex.line(reply), { connection = conn.id })
+    show(conn, ">", reply)
     return reply
   end,
 }
