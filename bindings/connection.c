@@ -53,6 +53,9 @@ void ph_conn_push(lua_State *L, struct ph_conn *conn)
     self->conn = conn;
 }
 
+const char *const ph_conn_fields[] = {"state", "id", "server", "generation",
+                                      NULL};
+
 int ph_conn_field(lua_State *L, struct ph_conn *conn)
 {
     const char *key = lua_tostring(L, 2);

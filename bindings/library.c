@@ -8,6 +8,7 @@
 #include "lauxlib.h"
 #include "lua_version.h"
 #include "lualib.h"
+#include "misuse.h"
 #include "outcome.h"
 #include "pipe.h"
 #include "runtime.h"
@@ -235,6 +236,17 @@ static int check_options(lua_State *L)
     return 0;
 }
 
+/* index(table, what) -> a function for __index: what the table has, and for
+ * other keys an error that names the nearest one */
+static int strict_index(lua_State *L)
+{
+    const char *what = luaL_checkstring(L, 2);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_pushvalue(L, 1);
+    ph_push_index(L, what);
+    return 1;
+}
+
 /* guard(what): raises where the script may not use pipes yet */
 static int guard(lua_State *L)
 {
@@ -256,6 +268,7 @@ static const luaL_Reg functions[] = {
     {"failure", failure},
     {"is_info", is_info},
     {"check_options", check_options},
+    {"index", strict_index},
     {"guard", guard},
     {"library_source", library_source},
     {"library_names", library_names},

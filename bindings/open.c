@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lauxlib.h"
+#include "misuse.h"
 #include "outcome.h"
 #include "pipe.h"
 #include "runtime.h"
@@ -12,20 +13,6 @@
  * any error of the script. */
 const char ph_check_reached = 0;
 
-/* The line of the script that is being run: neither C nor the library. */
-static void push_place(lua_State *L)
-{
-    lua_Debug at;
-    for (int level = 1; lua_getstack(L, level, &at); level++) {
-        lua_getinfo(L, "Sl", &at);
-        if (at.currentline > 0 && strncmp(at.source, "@pipehost/", 10) != 0) {
-            lua_pushfstring(L, "%s:%d:", at.short_src, at.currentline);
-            return;
-        }
-    }
-    lua_pushliteral(L, "");
-}
-
 void ph_phase_check(lua_State *L, const char *what)
 {
     switch (ph_runtime_of(L)->phase) {
@@ -33,7 +20,7 @@ void ph_phase_check(lua_State *L, const char *what)
         luaL_error(L, "%s: not while loading; use pipehost.on_start(fn)", what);
         break;
     case PH_PHASE_CHECKING:
-        push_place(L);
+        ph_push_place(L);
         lua_setfield(L, LUA_REGISTRYINDEX, "pipehost.checked");
         lua_pushlightuserdata(L, (void *)&ph_check_reached);
         lua_error(L);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lauxlib.h"
+#include "misuse.h"
 #include "outcome.h"
 #include "runtime.h"
 
@@ -277,6 +278,7 @@ void ph_operation_open(lua_State *L)
     luaL_newmetatable(L, PH_OPERATION);
     luaL_setfuncs(L, metamethods, 0);
     luaL_newlib(L, op_methods);
+    ph_push_index(L, "an operation");
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

@@ -24,11 +24,6 @@ int ph_push_start_failure(lua_State *L, enum ph_status status, int pipe_index);
  * is at `pipe_index`, 0: none. */
 int ph_push_result(lua_State *L, struct ph_op *op, int pipe_index);
 
-/* Checks that the table at `index` has no key besides `names` (NULL-ended);
- * raises with the key and the nearest name. `what` names the function. */
-void ph_check_options(lua_State *L, int index, const char *const *names,
-                      const char *what);
-
 /* Registers the metatable of info. */
 void ph_outcome_open(lua_State *L);
 

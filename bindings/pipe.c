@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lauxlib.h"
+#include "misuse.h"
 #include "outcome.h"
 #include "runtime.h"
 #include "service.h"
@@ -363,10 +364,17 @@ static int pipe_tostring(lua_State *L)
 static int pipe_index(lua_State *L)
 {
     struct lua_pipe *self = lua_touserdata(L, 1);
+    const char *key = lua_tostring(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL)
         return 1;
-    return self->conn ? ph_conn_field(L, self->conn) : 0;
+    if (self->conn && ph_conn_field(L, self->conn))
+        return 1;
+    /* nil for those of a connection, where it is none or has ended. */
+    for (const char *const *name = ph_conn_fields; *name; name++)
+        if (key && strcmp(key, *name) == 0)
+            return 0;
+    return ph_unknown_field(L, lua_upvalueindex(1), ph_conn_fields, "a pipe");
 }
 
 /* Only a connection's `state` is the script's to set. */

@@ -43,6 +43,7 @@ struct ph_service {
 /* A field of a connection (state, id, server, generation), for the indexing of
  * its pipe at stack index 1 with the key at 2: pushes it and returns 1, or 0.
  */
+extern const char *const ph_conn_fields[]; /* their names, NULL-ended */
 int ph_conn_field(lua_State *L, struct ph_conn *conn);
 
 struct ph_runtime;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lauxlib.h"
+#include "misuse.h"
 #include "outcome.h"
 #include "pipe.h"
 #include "runtime.h"
@@ -442,11 +443,13 @@ static const luaL_Reg functions[] = {
     {"co_resume", co_resume}, {"co_close", co_close}, {NULL, NULL},
 };
 
-static void new_type(lua_State *L, const char *name, const luaL_Reg *methods)
+static void new_type(lua_State *L, const char *name, const char *what,
+                     const luaL_Reg *methods)
 {
     luaL_newmetatable(L, name);
     lua_newtable(L);
     luaL_setfuncs(L, methods, 0);
+    ph_push_index(L, what);
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
@@ -465,11 +468,11 @@ static void open_waiting(lua_State *L)
 void ph_task_open(lua_State *L)
 {
     open_waiting(L);
-    new_type(L, PH_TASK, task_methods);
+    new_type(L, PH_TASK, "a task", task_methods);
     lua_pushcfunction(L, task_tostring);
     lua_setfield(L, -2, "__tostring");
     lua_pop(L, 1);
-    new_type(L, PH_EVENT, event_methods);
+    new_type(L, PH_EVENT, "an event", event_methods);
     lua_pop(L, 1);
     luaL_setfuncs(L, functions, 0);
 }

@@ -151,12 +151,9 @@ local function check(options)
   if type(options) ~= "table" then
     error("pipehost.handshake: takes a table of options", 3)
   end
-  local ok, message = pcall(core.check_options, options, option_names, "pipehost.handshake")
-  if ok and options.retry then
-    ok, message = pcall(core.check_options, options.retry, retry_names, "pipehost.handshake retry")
-  end
-  if not ok then
-    error(message, 3)
+  core.check_options(options, option_names, "pipehost.handshake")
+  if options.retry then
+    core.check_options(options.retry, retry_names, "pipehost.handshake retry")
   end
   if type(options.pipe) ~= "string" then
     error("pipehost.handshake: option 'pipe' is the pipe's name", 3)

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- require "pipehost": everything that scripts use.
+local core = require "pipehost.core"
 local lifecycle = require "pipehost.lifecycle"
 local handshake = require "pipehost.handshake"
 local server = require "pipehost.server"
@@ -16,12 +17,8 @@ local M = {
   on_start = lifecycle.on_start,
   on_stop = lifecycle.on_stop,
   limits = require "pipehost.limits",
+  config = lifecycle.config,
+  generation = lifecycle.generation,
 }
 
-return setmetatable(M, {
-  __index = function(_, key)
-    if key == "config" or key == "generation" then
-      return lifecycle[key]
-    end
-  end,
-})
+return setmetatable(M, { __index = core.index(M, "pipehost") })

@@ -28,4 +28,6 @@ local function level(name)
   end
 end
 
-return { debug = level "debug", info = level "info", warn = level "warn", error = level "error" }
+local M = { debug = level "debug", info = level "info", warn = level "warn", error = level "error" }
+
+return setmetatable(M, { __index = core.index(M, "pipehost.log") })

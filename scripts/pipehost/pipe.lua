@@ -52,10 +52,7 @@ local call_options = { "timeout", "wait", "max_message", "peer" }
 ---@return table? info
 function M.call(name, data, opts)
   opts = opts or {}
-  local ok, message = pcall(core.check_options, opts, call_options, "pipe.call")
-  if not ok then
-    error(message, 2)
-  end
+  core.check_options(opts, call_options, "pipe.call")
   local deadline = opts.timeout and M.now() + opts.timeout
   local pipe, code, info = M.open(name, {
     mode = "message", timeout = opts.timeout, wait = opts.wait,
@@ -73,4 +70,4 @@ function M.call(name, data, opts)
   return reply
 end
 
-return M
+return setmetatable(M, { __index = core.index(M, "pipehost.pipe") })

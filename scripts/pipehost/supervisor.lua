@@ -44,6 +44,7 @@ function Script:load(snapshot)
   local candidate = { generation = generation, number = number, since = pipe.now() }
   local ok, why = generation:start("load"):wait()
   if not ok then
+    why = common.explain(generation, why)
     common.close(generation)
     return nil, why, common.SCRIPT_ERROR
   end

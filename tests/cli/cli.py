@@ -2,6 +2,7 @@
 """What the tests of the command line share: scripts, and one test case."""
 
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -61,14 +62,16 @@ class Case(phtest.TestCase):
         return done.out
 
     def fails(self, status, pattern, *arguments, **options):
-        """It says why in one line on stderr, and leaves nothing."""
+        """It says why in one line on stderr, and leaves nothing. Below the line
+        there may be the source that it is about."""
         done = self.run_pipehost(*arguments, **options)
         self.assertEqual(done.status, status, done)
         self.assertEqual(done.out, "", done)
         lines = done.err.splitlines()
         if status == USAGE and lines and lines[-1].startswith("Try 'pipehost"):
             lines.pop()
-        self.assertEqual(len(lines), 1, done)
+        source = [line for line in lines if re.match(r" *\d* \| ", line)]
+        self.assertEqual(len(lines) - len(source), 1, done)
         self.assertRegex(lines[0], "^pipehost: ")
         self.assertRegex(lines[0], pattern)
         self.nothing_left()

@@ -4,6 +4,8 @@
 """What goes wrong before anything runs: one line with place and cause, and the
 exit status that says which kind it was."""
 
+import re
+
 import cli
 import phtest
 
@@ -96,6 +98,115 @@ class Scripts(cli.Case):
         good = self.script(SERVER % (self.pipe_name(), ""), "good.lua")
         wrong = self.script("x.y = 1", "wrong.lua")
         self.fails(cli.SCRIPT_ERROR, r"wrong\.lua:1: ", "serve", good, wrong)
+
+
+class Sources(cli.Case):
+    """Below the sentence stands the line, and a caret under the place."""
+
+    def shows(self, text, first, *source, commands=("run", "check", "serve")):
+        path = self.script(text, "wrong.lua")
+        for command in commands:
+            with self.subTest(command):
+                done = self.fails(cli.SCRIPT_ERROR, first, command, path)
+                self.assertEqual(tuple(done.err.splitlines()[1:]), source, done)
+
+    def test_syntax_error(self):
+        self.shows(
+            "local a = 1\nlocal x = = a\n",
+            r"wrong\.lua:2: unexpected symbol near '='$",
+            "    2 | local x = = a",
+            "      |           ^",
+        )
+
+    def test_block_that_is_not_closed(self):
+        self.shows(
+            "\nfunction f()\n  return 1\n",
+            r"wrong\.lua:4: 'end' expected \(to close 'function' at line 2\) near <eof>$",
+            "    2 | function f()",
+            "      | ^",
+        )
+
+    def test_in_a_module(self):
+        self.write_file("broken.lua", "local t = {}\n\tt.ü = 1\n")
+        self.shows(
+            'require "broken"\n',
+            r"broken\.lua:2: .* near '<\\195>'$",
+            "    2 | \tt.ü = 1",
+            "      | \t  ^",
+        )
+
+    def test_unknown_option(self):
+        self.shows(
+            'require("pipehost").server {\n  name = "x",\n  on_mesage = function() end,\n}\n',
+            r"wrong\.lua:1: pipehost\.server: unknown option 'on_mesage' "
+            r"\(did you mean 'on_message'\?\)$",
+            "    3 |   on_mesage = function() end,",
+            "      |   ^",
+        )
+
+    def test_unknown_fields(self):
+        for code, what, near in (
+            ("pipehost.sever {}", "pipehost has no 'sever'", "server"),
+            ("pipehost.pipe.opne()", "pipehost.pipe has no 'opne'", "open"),
+            ("pipehost.log.wran()", "pipehost.log has no 'wran'", "warn"),
+            ("pipehost.pipe.event():sett()", "an event has no 'sett'", "set"),
+            ("pipehost.pipe.spawn(print):wiat()", "a task has no 'wiat'", "wait"),
+        ):
+            with self.subTest(code):
+                column = code.index(what.split("'")[1])
+                self.shows(
+                    "local pipehost = require 'pipehost'\n" + code,
+                    r"wrong\.lua:2: " + re.escape(f"{what} (did you mean '{near}'?)") + "$",
+                    "    2 | " + code,
+                    "      | " + " " * column + "^",
+                    commands=["run"],
+                )
+
+    def test_unknown_fields_of_pipes(self):
+        name = self.pipe_name()
+        text = f"""
+local p <close> = require("pipehost").pipe.create("{name}")
+local op = p:connect_op()
+print(pcall(function() return p.sned end))
+print(pcall(function() return p.sate end))
+print(pcall(function() return op.canel end))
+print(p.state, p.id)
+op:cancel()
+op:wait()
+"""
+        done = self.run_pipehost("run", self.script(text))
+        self.assertEqual(
+            re.sub(r"\S*script\.lua:\d+: ", "", done.out).splitlines(),
+            [
+                "false\ta pipe has no 'sned' (did you mean 'send'?)",
+                "false\ta pipe has no 'sate' (did you mean 'state'?)",
+                "false\tan operation has no 'canel' (did you mean 'cancel'?)",
+                "nil\tnil",
+            ],
+            done,
+        )
+
+    def test_a_global_that_is_not_there(self):
+        self.shows(
+            "local a = undeclared\npritn(a)\n",
+            r"wrong\.lua:2: attempt to call a nil value \(global 'pritn'\)$",
+            "    2 | pritn(a)",
+            "      | ^",
+            commands=["serve"],
+        )
+
+    def test_no_colour_but_on_a_terminal(self):
+        done = self.run_pipehost("run", self.script("x = = 1"))
+        self.assertNotIn("\33", done.err)
+
+    def test_a_reload_shows_it_too(self):
+        control = self.pipe_name()
+        server, _ = self.serve(cli.ECHO, "--control", control)
+        self.script("local x = = 1\n", "server.lua")
+        done = self.run_pipehost("ctl", "reload", "--control", control)
+        self.assertEqual(done.status, cli.FAILED, done)
+        self.assertRegex(done.err, r"server\.lua:1: .*near '='\n    1 \| local x = = 1\n      \| {11}\^")
+        server.wait_for(r"^    1 \| local x = = 1")
 
 
 class Usage(cli.Case):

@@ -68,7 +68,7 @@ class Status(cli.Case):
         text = 'local function inner()\n  error "boom"\nend\ninner()\n'
         done = self.run_pipehost("-v", "run", self.script(text))
         self.assertEqual(done.status, cli.SCRIPT_ERROR)
-        self.assertRegex(done.err, r"script\.lua:2: boom\nstack traceback:\n(.*\n)*.*script\.lua:4")
+        self.assertRegex(done.err, r'script\.lua:2: boom\n    2 \|   error "boom"\nstack traceback:\n(.*\n)*.*script\.lua:4')
 
     def test_os_exit(self):
         for text, status in (
@@ -213,7 +213,7 @@ class Check(cli.Case):
         wrong = self.script("x.y = 1", "wrong.lua")
         done = self.run_pipehost("check", wrong, good)
         self.assertEqual((done.status, done.out), (65, good + ": ok"), done)
-        self.assertRegex(done.err, r"^pipehost: .*wrong\.lua:1: [^\n]*$")
+        self.assertRegex(done.err, r"^pipehost: .*wrong\.lua:1: [^\n]*\n    1 \| x\.y = 1\n      \| \^$")
 
 
 class AboutItself(cli.Case):

@@ -104,7 +104,9 @@ end
 
 function tests.test_a_pipe_has_no_fields_of_the_scripts()
   local server = ends.pair()
-  t.assertNil(server.nothing)
+  ends.raises("no 'nothing'", function()
+    return server.nothing
+  end)
   ends.raises("no field 'extra'", function()
     server.extra = 1
   end)

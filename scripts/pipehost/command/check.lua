@@ -16,6 +16,9 @@ local function check(path, args)
   end
   local ok, place = generation:start("check"):wait()
   local text = ok and place
+  if not ok then
+    place = common.explain(generation, place, common.colour())
+  end
   common.close(generation)
   if not ok then
     return nil, place, common.SCRIPT_ERROR

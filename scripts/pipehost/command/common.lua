@@ -2,10 +2,13 @@
 -- What the commands share: exit statuses, scripts as generations, options.
 local core = require "pipehost.core"
 local lfs = require "lfs"
+local source_error = require "pipehost.source_error"
 
 local M = {
   OK = 0, FAILED = 1, USAGE = 2, NO_TESTS = 5, SCRIPT_ERROR = 65, UNAVAILABLE = 69, TIMED_OUT = 75,
 }
+
+local EXPLAIN_MS = 1000
 
 function M.script_options(command)
   command:option("--set", "Set pipehost.config.KEY."):argname("KEY=VALUE"):count("*")
@@ -13,12 +16,37 @@ function M.script_options(command)
   command:flag("--no-limits", "No limits on memory and computing time (for debuggers).")
 end
 
----One line for people on stderr; the traceback only when asked for.
+---For people, on stderr; the traceback only when asked for.
 function M.complain(message, verbose)
   if not verbose then
     message = message:gsub("\nstack traceback:.*$", "")
   end
   io.stderr:write("pipehost: ", message, "\n")
+end
+
+---The message with the lines of the generation's script that it is about.
+---@param generation userdata in which it happened
+---@param message string
+---@param colour? boolean
+---@return string
+function M.explain(generation, message, colour)
+  local remote = generation:start "sources"
+  if not remote then
+    return message
+  end
+  local ok, sources = remote:wait(EXPLAIN_MS)
+  return ok and source_error.explain(message, sources, colour) or message
+end
+
+---The same, on stderr.
+function M.complain_of(generation, message, verbose)
+  M.complain(M.explain(generation, message, M.colour()), verbose)
+end
+
+---Is stderr a terminal that is to show colours?
+---@return boolean
+function M.colour()
+  return core.host.is_terminal "stderr" and not os.getenv "NO_COLOR"
 end
 
 function M.file_name(path)

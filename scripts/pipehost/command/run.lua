@@ -27,7 +27,8 @@ local function status_of(result)
 end
 
 -- The script's end, or a signal before it.
-local function finish(remote, verbose)
+local function finish(generation, verbose)
+  local remote = generation:start "run"
   local task = pipe.spawn(function()
     return remote:wait()
   end)
@@ -42,7 +43,7 @@ local function finish(remote, verbose)
   if ok then
     return status_of(result)
   end
-  common.complain(result, verbose)
+  common.complain_of(generation, result, verbose)
   return common.SCRIPT_ERROR
 end
 
@@ -52,7 +53,7 @@ function M.main(args)
     common.complain(message)
     return status
   end
-  status = finish(generation:start("run"), args.verbose)
+  status = finish(generation, args.verbose)
   local stopping = generation:start("stop", DRAIN_MS)
   if stopping then
     stopping:wait(2 * DRAIN_MS)

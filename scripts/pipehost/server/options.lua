@@ -59,8 +59,8 @@ function M.check(options)
       error("pipehost.server" .. (options.name and " " .. tostring(options.name) or "") .. ": " .. message, 0)
     end
   end
+  core.check_options(options, names, "pipehost.server")
   local ok, message = pcall(function()
-    core.check_options(options, names, "pipehost.server")
     need(type(options.name) == "string", "option 'name' is the pipe's name")
     need_functions(options, need)
     need_times(options, need)

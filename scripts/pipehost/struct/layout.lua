@@ -49,7 +49,7 @@ local function options_of(declared)
   end
   local ok, message = pcall(core.check_options, options, option_names, "")
   if not ok then
-    refuse("%s", message:gsub("^: ", ""))
+    refuse("%s", message)
   elseif options.enum and options.flags then
     refuse "enum and flags exclude each other"
   elseif options.rest and not options.enum and not options.flags then
