@@ -12,7 +12,7 @@ static const char *const verbs[] = {
     [PH_OP_AVAILABLE] = "available", [PH_OP_CONNECT] = "connect",
     [PH_OP_READ] = "read",           [PH_OP_WRITE] = "write",
     [PH_OP_TRANSACT] = "transact",   [PH_OP_FLUSH] = "flush",
-    [PH_OP_CLOSE] = "close",
+    [PH_OP_CLOSE] = "close",         [PH_OP_WATCH] = "watch",
 };
 
 static const char *const reasons[PH_STATUS_COUNT] = {

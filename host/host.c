@@ -11,6 +11,7 @@
 #include "generation.h"
 #include "lauxlib.h"
 #include "platform.h"
+#include "watch.h"
 
 #define GENERATION "pipehost.generation"
 #define REMOTE "pipehost.remote"
@@ -353,7 +354,7 @@ static int set_log(lua_State *L)
     return 0;
 }
 
-/* counts() -> { pipes, operations, timers, listeners } */
+/* counts() -> { pipes, operations, timers, listeners, folders } */
 static int counts(lua_State *L)
 {
     struct ph_counts counts = ph_port_counts(host_of(L)->port);
@@ -363,7 +364,8 @@ static int counts(lua_State *L)
     } rows[] = {{"pipes", counts.pipes},
                 {"operations", counts.operations},
                 {"timers", counts.timers},
-                {"listeners", counts.listeners}};
+                {"listeners", counts.listeners},
+                {"folders", counts.folders}};
     lua_newtable(L);
     for (size_t i = 0; i < ph_countof(rows); i++) {
         lua_pushinteger(L, (lua_Integer)rows[i].value);
@@ -432,6 +434,7 @@ int ph_host_open(lua_State *L)
     new_type(L, GENERATION, generation_methods, generation_close);
     new_type(L, REMOTE, remote_methods, remote_gc);
     luaL_newlib(L, functions);
+    ph_watch_open(L);
     lua_setfield(L, 1, "host");
     return 0;
 }

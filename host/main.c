@@ -117,7 +117,8 @@ static void close_all(struct ph_host *host)
 static bool port_is_idle(const struct ph_port *port)
 {
     struct ph_counts counts = ph_port_counts(port);
-    return !counts.pipes && !counts.operations && !counts.listeners;
+    return !counts.pipes && !counts.operations && !counts.listeners &&
+           !counts.folders;
 }
 
 static void close_port(struct ph_host *host)

@@ -88,6 +88,18 @@ struct ph_listener {
     bool gone;               /* … and is finished; its instances remain */
 };
 
+/* A watched folder. `names` are the changes for the next watch, in the form of
+ * its data. */
+struct ph_folder {
+    struct ph_port *port;
+    struct ph_op *op; /* PENDING, or NULL */
+    unsigned char *names;
+    size_t len, cap;
+    bool lost;   /* there were too many */
+    bool gone;   /* deleted or moved */
+    bool closed; /* by its owner: freed when the back end is finished with it */
+};
+
 /* What a read brought. */
 struct ph_chunk {
     const unsigned char *data; /* valid until the next call of the back end */
@@ -211,6 +223,19 @@ void ph_backend_disconnect(struct ph_pipe *pipe);
  * when there is unread input. Nothing is in flight. Clears pipe->attached. */
 void ph_backend_close(struct ph_pipe *pipe);
 
+/* A zeroed folder of the back end's size, NULL: no memory; and its end. */
+struct ph_folder *ph_backend_folder_alloc(void);
+void ph_backend_folder_free(struct ph_folder *folder);
+
+/* See ph_folder_open; calls ph_folder_changed, _lost and _gone for it in
+ * polls. On failure nothing of it is left but the memory. */
+enum ph_status ph_backend_folder_open(struct ph_folder *folder,
+                                      const char *path, bool names_only,
+                                      long *os);
+
+/* Ends an opened one. Calls ph_folder_closed, now or in a later poll. */
+void ph_backend_folder_close(struct ph_folder *folder);
+
 /* ---- Called by the back end, inside ph_backend_poll ------------------------ */
 
 /* The read in flight has ended; chunk may be NULL unless status is PH_OK. */
@@ -229,6 +254,19 @@ void ph_listener_ready(struct ph_listener *listener);
 
 /* ph_backend_unlisten is finished: the portable half frees the listener. */
 void ph_listener_gone(struct ph_listener *listener);
+
+/* An entry has changed; the name is UTF-8, `len` bytes without a zero. */
+void ph_folder_changed(struct ph_folder *folder, char mark, const char *name,
+                       size_t len);
+
+/* Changes were lost. */
+void ph_folder_lost(struct ph_folder *folder);
+
+/* The folder is not there any more. ph_backend_folder_close is still called. */
+void ph_folder_gone(struct ph_folder *folder);
+
+/* ph_backend_folder_close is finished: the portable half frees the folder. */
+void ph_folder_closed(struct ph_folder *folder);
 
 /* ---- Helpers of the portable half ------------------------------------------ */
 

@@ -42,6 +42,7 @@ void ph_try_step(struct ph_op *op); /* create, open, available */
 void ph_connect_step(struct ph_op *op);
 void ph_flush_step(struct ph_op *op);
 void ph_close_step(struct ph_op *op);
+void ph_watch_step(struct ph_op *op);
 
 /* The head of a queue goes on, if the back end is free. */
 void ph_reads_run(struct ph_pipe *pipe);

@@ -61,6 +61,7 @@ const char *ph_status_name(enum ph_status status);
 struct ph_port;
 struct ph_pipe;
 struct ph_listener;
+struct ph_folder;
 struct ph_op;
 struct ph_wait;
 
@@ -74,6 +75,7 @@ struct ph_counts {
     size_t operations; /* PENDING ones */
     size_t timers;    /* running timers, deadlines included */
     size_t listeners; /* names held */
+    size_t folders;   /* watched ones not yet freed */
 };
 
 /* Makes a port in *out. PH_OK, PH_NOMEM, or PH_SYSTEM with *os set. */
@@ -205,7 +207,8 @@ enum ph_op_kind {
     PH_OP_WRITE,
     PH_OP_TRANSACT,
     PH_OP_FLUSH,
-    PH_OP_CLOSE
+    PH_OP_CLOSE,
+    PH_OP_WATCH
 };
 
 /* What ends a read. */
@@ -235,7 +238,8 @@ struct ph_op {
      * valid until the next call on the port, unless ph_op_keep is called. */
     const unsigned char *data;
     size_t len;
-    bool more;   /* a part of a message: the rest is read next */
+    bool more;   /* a part of a message: the rest is read next; watch: names
+                    were lost */
     bool all_read; /* close: the peer has read everything */
     enum ph_status unread; /* close: why not (TIMEOUT, CLOSED …) */
     int64_t bytes; /* write: taken by the system as far as it says; -1: not
@@ -257,7 +261,7 @@ struct ph_op {
     size_t cap;
     char *name;    /* owned: create, open, available */
     void *options; /* owned copy of create/open options */
-    void *system;  /* the back end's own, while it runs */
+    void *system;  /* while it runs: the back end's own; watch: the folder */
 };
 
 /* Asks a PENDING operation to end; nothing happens to another. Only DONE tells
@@ -454,5 +458,35 @@ void ph_pipe_refuse(struct ph_pipe *pipe);
 /* The same with PH_NOW, for those who don't wait for its end. Nothing happens
  * to a closed pipe. */
 void ph_pipe_close(struct ph_pipe *pipe);
+
+/* ---- Folders ------------------------------------------------------------- */
+
+/* The mark before each name that a watch tells. */
+enum {
+    PH_MARK_CHANGED = '*', /* came, went, was renamed, or was written to */
+    PH_MARK_WRITING = '~'  /* written to by somebody who has it open still;
+                              only where the system tells (Linux) */
+};
+
+/* Begins to watch the folder at `path` (UTF-8), but not the folders in it.
+ * `names_only`: entries that come, go, or are renamed; else files that are
+ * written to as well. What happens from now on is kept for ph_watch_start.
+ * *out is the caller's until ph_folder_close. PH_OK; PH_ABSENT: not there, or
+ * not a folder; PH_DENIED; PH_NOMEM: no memory, or the system watches no more
+ * folders; PH_SYSTEM with *os. */
+enum ph_status ph_folder_open(struct ph_port *port, const char *path,
+                              bool names_only, struct ph_folder **out,
+                              long *os);
+
+/* Ends it; a pending watch ends as PH_CANCELLED in the port's run. */
+void ph_folder_close(struct ph_folder *folder);
+
+/* Waits for changes; one at a time for each folder, else PH_MISUSE. PH_OK:
+ * op->data has the entries that have changed since the last one was DONE, each
+ * a mark, its name in UTF-8 and a zero byte, the same one possibly often.
+ * op->more: some were lost, so that anything may have changed. PH_CLOSED: the
+ * folder was deleted or, where the system tells, moved; nothing more comes. */
+enum ph_status ph_watch_start(struct ph_op *op, struct ph_folder *folder,
+                              int64_t deadline);
 
 #endif

@@ -25,6 +25,7 @@ void ph_port_destroy(struct ph_port *port)
         return;
     assert(!port->counts.pipes && !port->counts.operations);
     assert(!port->counts.listeners && !port->counts.timers);
+    assert(!port->counts.folders);
     ph_backend_port_close(port);
 }
 

@@ -65,6 +65,7 @@ static void close_parts(struct linux_port *port)
     if (port->scratch != MAP_FAILED)
         munmap(port->scratch, PH_SCRATCH_SIZE);
     ph_signals_close(port);
+    ph_notices_close(port);
     if (port->wake.fd >= 0)
         close(port->wake.fd);
     if (port->epoll >= 0)
@@ -78,7 +79,7 @@ enum ph_status ph_backend_port_open(struct ph_port **out, long *os)
     if (!port)
         return PH_NOMEM;
     raise_descriptor_limit();
-    port->signals.fd = -1;
+    port->signals.fd = port->notices.fd = -1;
     if (!open_parts(port)) {
         *os = errno;
         close_parts(port);

@@ -26,6 +26,8 @@ struct linux_port {
     struct ph_port base;
     int epoll;
     struct watch wake, signals;
+    struct watch notices;          /* inotify; fd -1: not needed yet */
+    struct linux_folder *folders; /* all that it watches */
     unsigned char *scratch;
 };
 
@@ -59,6 +61,9 @@ static inline struct linux_pipe *linux_pipe_of(struct ph_pipe *pipe)
 /* Asks for these events, no others. PH_OK or PH_SYSTEM with errno. */
 enum ph_status ph_watch_arm(struct ph_port *port, struct watch *watch,
                             uint32_t events);
+
+/* Ends inotify; no folder is left. */
+void ph_notices_close(struct linux_port *port);
 
 /* Signals have their default actions again. */
 void ph_signals_close(struct linux_port *port);

@@ -75,7 +75,7 @@ static bool anything_left(struct bed *bed)
 {
     struct ph_counts counts = ph_port_counts(bed->port);
     return counts.pipes || counts.operations || counts.timers ||
-           counts.listeners;
+           counts.listeners || counts.folders;
 }
 
 static void strip(struct bed *bed)
@@ -94,8 +94,10 @@ static void strip(struct bed *bed)
 static void report_left(struct bed *bed)
 {
     struct ph_counts counts = ph_port_counts(bed->port);
-    printf("# left: %zu pipes, %zu operations, %zu timers, %zu listeners\n",
-           counts.pipes, counts.operations, counts.timers, counts.listeners);
+    printf("# left: %zu pipes, %zu operations, %zu timers, %zu listeners, "
+           "%zu folders\n",
+           counts.pipes, counts.operations, counts.timers, counts.listeners,
+           counts.folders);
 }
 
 static void unmake(struct bed *bed)

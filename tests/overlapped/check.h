@@ -107,6 +107,15 @@ struct thread;
 struct thread *thread_start(void (*run)(void *user), void *user);
 void thread_join(struct thread *thread);
 
+/* folder_linux.c, folder_win32.c: true when it was done. A move replaces what
+ * is there. */
+bool folder_make(const char *path);
+bool folder_remove(const char *path);
+bool file_move(const char *from, const char *to);
+
+/* Is a watch told that its folder was deleted? Wine tells nothing. */
+bool tells_deleted_folder(void);
+
 /* Is this the system whose sockets have no message limit of their own, a true
  * disconnect, and many processes for a name? Windows: true. */
 extern const bool has_named_pipes;
