@@ -239,6 +239,12 @@ with_symbols()
 when "Release"
 defines { "NDEBUG" }
 optimized()
+if not visual_studio then
+    -- A message goes through many small functions of several files: a fifth
+    -- fewer instructions.
+    buildoptions { "-flto=auto", "-O3" }
+    linkoptions { "-flto=auto", "-O3" }
+end
 when "Debug"
 defines { "LUA_USE_APICHECK" }
 when "Sanitize"

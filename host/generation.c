@@ -24,7 +24,7 @@ static void *allocate(void *user, void *block, size_t old, size_t size)
     }
     if (size > old && !ph_limits_allow(generation, size - old))
         return NULL;
-    more = realloc(block, size);
+    more = block ? realloc(block, size) : malloc(size);
     if (more)
         generation->memory += size - old;
     return more;

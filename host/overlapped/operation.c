@@ -253,8 +253,11 @@ void ph_op_clear(struct ph_op *op)
     free(op->buf);
     free(op->name);
     free(op->options);
-    struct ph_op blank = {.done = op->done,
-                          .user = op->user,
-                          .signal.waiters = op->signal.waiters};
-    *op = blank;
+    void (*done)(struct ph_op *op) = op->done;
+    void *user = op->user;
+    struct ph_waiter *waiters = op->signal.waiters;
+    memset(op, 0, sizeof *op);
+    op->done = done;
+    op->user = user;
+    op->signal.waiters = waiters;
 }
