@@ -88,6 +88,8 @@ static int log_line(lua_State *L)
     lua_Integer count = lua_istable(L, 3) ? luaL_len(L, 3) : 0;
     if (count > MOST)
         count = MOST;
+    if (count < 0) /* as a __len may have it */
+        count = 0;
     luaL_checkstack(L, MOST, NULL);
     for (lua_Integer i = 0; i < count; i++) {
         lua_geti(L, 3, i + 1);
@@ -225,7 +227,7 @@ static int check_options(lua_State *L)
     const char *names[MOST + 1];
     lua_Integer count = luaL_len(L, 2);
     luaL_checktype(L, 1, LUA_TTABLE);
-    luaL_argcheck(L, count <= MOST, 2, "too many names");
+    luaL_argcheck(L, count >= 0 && count <= MOST, 2, "too many names");
     luaL_checkstack(L, MOST, NULL);
     for (lua_Integer i = 0; i < count; i++) {
         lua_geti(L, 2, i + 1);

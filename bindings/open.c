@@ -9,6 +9,8 @@
 #include "pipe.h"
 #include "runtime.h"
 
+#define UIDS_MAX 65536 /* __len may claim any number */
+
 /* Raised by the first pipe operation under `check`: its address tells it from
  * any error of the script. */
 const char ph_check_reached = 0;
@@ -108,6 +110,9 @@ static void uids(lua_State *L, struct ph_create_options *options)
 {
     lua_Integer count = luaL_len(L, -1);
     uint32_t *list;
+    if (count < 0 || count > UIDS_MAX)
+        luaL_error(L, "option 'access' as a list has at most %d uids in it",
+                   UIDS_MAX);
     options->access = PH_ACCESS_UIDS;
     list = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *list, 0);
     for (lua_Integer i = 0; i < count; i++) {

@@ -20,15 +20,20 @@ struct handle {
     struct box *box;
 };
 
-static struct handle *check(lua_State *L, int index)
+/* A finalizer may still reach a handle that was collected with it. */
+static struct ph_op *check(lua_State *L, int index)
 {
-    return luaL_checkudata(L, index, PH_OPERATION);
+    struct handle *handle = luaL_checkudata(L, index, PH_OPERATION);
+    if (!handle->box)
+        luaL_error(L, "the operation was collected");
+    return &handle->box->op;
 }
 
 struct ph_signal *ph_operation_signal(lua_State *L, int index)
 {
-    struct handle *handle = luaL_testudata(L, index, PH_OPERATION);
-    return handle ? &handle->box->op.signal : NULL;
+    if (!luaL_testudata(L, index, PH_OPERATION))
+        return NULL;
+    return &check(L, index)->signal;
 }
 
 /* The result may be asked for later and often: it must not lie in the port's
@@ -147,18 +152,17 @@ static int flush_op(lua_State *L)
 
 /* ---- Methods -------------------------------------------------------------------- */
 
-static int push_pending(lua_State *L, const struct ph_op *op)
+static int push_pending(lua_State *L)
 {
-    (void)op;
     lua_getiuservalue(L, 1, 1);
     return ph_push_status(L, PH_PENDING, "wait", ph_pipe_name(L, -1), 0);
 }
 
 static int push_waited(lua_State *L)
 {
-    struct ph_op *op = &check(L, 1)->box->op;
+    struct ph_op *op = check(L, 1);
     if (op->state == PH_OP_PENDING)
-        return push_pending(L, op);
+        return push_pending(L);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -174,7 +178,7 @@ static int wait_resumed(lua_State *L, int status, lua_KContext context)
 /* wait(ms) -> true when it is DONE; nil, "pending": the operation goes on */
 static int op_wait(lua_State *L)
 {
-    struct ph_op *op = &check(L, 1)->box->op;
+    struct ph_op *op = check(L, 1);
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct ph_task *task;
     if (op->state != PH_OP_PENDING || deadline == PH_NOW)
@@ -188,9 +192,9 @@ static int op_wait(lua_State *L)
 /* result() -> what the method of the same name returns; nil, "pending" */
 static int op_result(lua_State *L)
 {
-    struct ph_op *op = &check(L, 1)->box->op;
+    struct ph_op *op = check(L, 1);
     if (op->state == PH_OP_PENDING)
-        return push_pending(L, op);
+        return push_pending(L);
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, 1);
     return ph_push_result(L, op, 2);
@@ -199,7 +203,7 @@ static int op_result(lua_State *L)
 /* cancel(): asks it to end; wait and result tell what came of it */
 static int op_cancel(lua_State *L)
 {
-    ph_op_cancel(&check(L, 1)->box->op);
+    ph_op_cancel(check(L, 1));
     return 0;
 }
 
@@ -214,7 +218,7 @@ static int closed(lua_State *L, int status, lua_KContext context)
 /* Cancels and waits for the end, where the coroutine can suspend. */
 static int op_close(lua_State *L)
 {
-    struct ph_op *op = &check(L, 1)->box->op;
+    struct ph_op *op = check(L, 1);
     struct ph_task *task = ph_wait_task(L);
     ph_op_cancel(op);
     if (op->state != PH_OP_PENDING || !task)
@@ -226,7 +230,7 @@ static int op_close(lua_State *L)
 
 static int op_gc(lua_State *L)
 {
-    struct handle *handle = check(L, 1);
+    struct handle *handle = luaL_checkudata(L, 1, PH_OPERATION);
     struct box *box = handle->box;
     handle->box = NULL;
     if (!box)
@@ -243,7 +247,7 @@ static int op_gc(lua_State *L)
 static int op_tostring(lua_State *L)
 {
     static const char *const states[] = {"idle", "pending", "done"};
-    lua_pushfstring(L, "operation (%s)", states[check(L, 1)->box->op.state]);
+    lua_pushfstring(L, "operation (%s)", states[check(L, 1)->state]);
     return 1;
 }
 

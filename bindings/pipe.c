@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "pipe.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -50,12 +51,17 @@ static int finish(lua_State *L, struct ph_task *task)
     return values;
 }
 
+/* A cancelled task hears of it here, unless its operation was done first: what
+ * that has taken from the pipe would be lost. Then its next wait tells it. */
 static int resumed(lua_State *L, int status, lua_KContext context)
 {
+    struct ph_task *task = ph_runtime_of(L)->current;
     (void)status;
     (void)context;
-    ph_wait_resumed(L);
-    return finish(L, ph_runtime_of(L)->current);
+    assert(task->call.state == PH_OP_DONE);
+    if (task->call.status != PH_OK)
+        ph_wait_resumed(L);
+    return finish(L, task);
 }
 
 /* Operations that are done at once must not keep the loop from the others: after
@@ -215,6 +221,19 @@ static struct ph_pipe *give_up(struct lua_pipe *self)
     return pipe;
 }
 
+/* Where nothing can wait, or may any more, a pipe is closed all the same: the
+ * port does the rest. Raises where the answer was asked for. */
+static int close_unwaited(lua_State *L, struct lua_pipe *self, bool asks)
+{
+    struct ph_pipe *pipe = give_up(self);
+    ph_pipe_close(pipe);
+    ph_pipe_release(pipe);
+    if (asks)
+        ph_wait_check(L, "pipe:close");
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* close(ms): true; with ms: whether the peer has read everything */
 static int pipe_close(lua_State *L)
 {
@@ -222,14 +241,15 @@ static int pipe_close(lua_State *L)
     bool asks = !lua_isnoneornil(L, 2);
     int64_t flush = asks ? ph_check_deadline(L, 2, -1) : PH_NOW;
     enum ph_status started;
-    struct ph_task *task;
+    struct ph_task *task = ph_wait_task(L);
     struct ph_op *op;
     struct ph_pipe *pipe;
     if (!self->pipe || ph_pipe_state(self->pipe) == PH_PIPE_CLOSED) {
         lua_pushboolean(L, 1);
         return 1;
     }
-    task = ph_wait_check(L, "pipe:close");
+    if (!task || task->cancelled)
+        return close_unwaited(L, self, asks);
     if (asks && flush == PH_NOW) /* one look, where PH_NOW would be none */
         flush = ph_port_now(ph_runtime_of(L)->port);
     op = ph_task_call(task);

@@ -9,6 +9,7 @@
 #include "runtime.h"
 
 #define WAITING "pipehost.waiting"
+#define ITEMS_MAX (1 << 20) /* of one wait; __len may claim any number */
 
 struct ph_task *ph_task_check(lua_State *L, int index)
 {
@@ -34,13 +35,15 @@ static int push_end(lua_State *L, struct ph_task *task)
     lua_State *co = task->co;
     int count = task->failed ? 1 : task->results;
     task->observed = true;
+    /* Not luaL_checkstack for both: an error raised in a coroutine that nobody
+     * resumes ends the process. */
+    if (!lua_checkstack(L, count) || !lua_checkstack(co, count))
+        return luaL_error(L, "task:wait: too many results");
     if (task->failed) {
         lua_pushvalue(co, -1);
         lua_xmove(co, L, 1);
         return lua_error(L);
     }
-    luaL_checkstack(L, count, "too many results");
-    luaL_checkstack(co, count, "too many results");
     for (int i = 0; i < count; i++)
         lua_pushvalue(co, -count);
     lua_xmove(co, L, count);
@@ -221,6 +224,7 @@ static struct many *collect(lua_State *L, enum ph_wait_mode mode)
     luaL_checktype(L, 1, LUA_TTABLE);
     count = luaL_len(L, 1);
     luaL_argcheck(L, count > 0, 1, "nothing to wait for");
+    luaL_argcheck(L, count <= ITEMS_MAX, 1, "more than 1048576 items");
     many = lua_newuserdatauv(
         L,
         sizeof *many + (size_t)count * (sizeof(struct ph_waiter) +

@@ -30,9 +30,9 @@ struct ph_port {
     int64_t now;
     struct ph_timer *timers; /* root of the pairing heap */
     uint64_t timer_order;
-    struct ph_op *ready, **ready_tail;    /* to be stepped in the next run */
-    struct ph_op *stepping;               /* of them: in this one */
-    struct ph_wait *ended, **ended_tail;  /* waits to be called back */
+    struct ph_op *ready, **ready_tail;   /* to be stepped in the next run */
+    struct ph_op *stepping;              /* of them: in this one */
+    struct ph_wait *ended, **ended_tail; /* waits to be called back */
     struct ph_listener *listeners;
     /* Freed at the end of the turn: a batch of events may still name them. */
     struct ph_pipe *dead;
@@ -64,8 +64,8 @@ struct ph_pipe {
     size_t max_message;
     struct ph_listener *listener; /* server */
     char *name;                   /* client: owned; server: the listener's */
-    const char *path;  /* the listener's, or system_path */
-    char *system_path; /* client: owned, set by the back end */
+    const char *path;             /* the listener's, or system_path */
+    char *system_path;            /* client: owned, set by the back end */
     struct ph_queue reads, writes, flushes;
     struct ph_op *connecting; /* also create and open */
     struct ph_op *transacting, *closing;
@@ -81,11 +81,11 @@ struct ph_listener {
     char *name, *path, *key;          /* owned; key: folded for comparison */
     struct ph_create_options options; /* its pointers: into `block` */
     void *block;                      /* owned */
-    uint32_t instances;      /* pipe objects that refer to it */
-    uint32_t taken;          /* of them: with a client */
-    struct ph_queue waiting; /* connects */
-    bool closed;             /* ph_backend_unlisten was called */
-    bool gone;               /* … and is finished; its instances remain */
+    uint32_t instances;               /* pipe objects that refer to it */
+    uint32_t taken;                   /* of them: with a client */
+    struct ph_queue waiting;          /* connects */
+    bool closed;                      /* ph_backend_unlisten was called */
+    bool gone; /* … and is finished; its instances remain */
 };
 
 /* A watched folder. `names` are the changes for the next watch, in the form of
@@ -108,7 +108,7 @@ struct ph_chunk {
     long os;
 };
 
-/* ---- Implemented by the back end ----------------------------------------- */
+/* ---- Implemented by the back end ------------------------------------ */
 
 /* Makes the system's port, zeroed and with the back end's part filled in. */
 enum ph_status ph_backend_port_open(struct ph_port **out, long *os);

@@ -8,7 +8,7 @@
 
 enum close_phase { DRAINS, FLUSHES };
 
-/* ---- Flush ----------------------------------------------------------------- */
+/* ---- Flush ---------------------------------------------------------- */
 
 static void finish_flush(struct ph_op *op, enum ph_status status)
 {
@@ -71,7 +71,7 @@ enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
-/* ---- Close ----------------------------------------------------------------- */
+/* ---- Close ---------------------------------------------------------- */
 
 static void finish_close(struct ph_op *op)
 {
@@ -92,14 +92,17 @@ static void told(struct ph_op *op, enum ph_status status)
 
 static void flush_closing(struct ph_op *op)
 {
-    enum ph_status status = PH_CLOSED;
+    enum ph_status status;
     if (op->system) {
         if (op->ending != PH_OK)
             ph_backend_cancel_system(op);
         return;
     }
-    if (op->pipe->attached && !op->pipe->write_torn)
+    assert(op->pipe->attached);
+    if (!op->pipe->write_torn)
         status = ph_backend_flush(op->pipe, op, &op->os);
+    else /* what was cut off is never read */
+        status = op->ending == PH_OK ? PH_TIMEOUT : op->ending;
     if (status == PH_PENDING) {
         await_system(op);
         return;
@@ -108,7 +111,7 @@ static void flush_closing(struct ph_op *op)
         ph_op_retry_later(op, RETRY_LONGEST_US);
         return;
     }
-    told(op, status == PH_BUSY ? PH_TIMEOUT : status);
+    told(op, status == PH_BUSY ? op->ending : status);
 }
 
 /* Everything else has ended. */
@@ -133,7 +136,8 @@ void ph_close_step(struct ph_op *op)
         drained(op);
     else if (op->ending != PH_OK && op->phase == DRAINS) {
         ph_queue_end(&pipe->writes, PH_CANCELLED);
-        op->ending = PH_OK;
+        if (op->ending == PH_TIMEOUT)
+            op->ending = PH_OK; /* the flush has a time of its own */
         op->deadline = PH_FOREVER;
     }
 }
@@ -164,7 +168,7 @@ enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
-/* ---- Results from the system ----------------------------------------------- */
+/* ---- Results from the system ---------------------------------------- */
 
 void ph_op_system_done(struct ph_op *op, enum ph_status status, long os)
 {
@@ -178,7 +182,7 @@ void ph_op_system_done(struct ph_op *op, enum ph_status status, long os)
         told(op, status);
     } else {
         assert(op->kind == PH_OP_FLUSH);
-        /* After a disconnect the system may call it flushed: nothing is left. */
+        /* After a disconnect the system may call it flushed. */
         if (op->ending == PH_CLOSED ||
             (status == PH_CANCELLED && op->ending != PH_OK))
             status = op->ending;

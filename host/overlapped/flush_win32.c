@@ -10,7 +10,7 @@
 
 #define CANCEL_AGAIN_US 1000
 
-/* ---- The helper's side -------------------------------------------------- */
+/* ---- The helper's side ---------------------------------------------- */
 
 static void set_pipe(struct win_flusher *f, HANDLE pipe)
 {
@@ -37,7 +37,7 @@ static DWORD WINAPI help(void *argument)
     }
 }
 
-/* ---- The port's side ---------------------------------------------------- */
+/* ---- The port's side ------------------------------------------------ */
 
 static void flush_arrived(struct win_io *io, DWORD error, DWORD bytes)
 {

@@ -61,7 +61,7 @@ void ph_listeners_free(struct ph_port *port)
     }
 }
 
-/* ---- Create ---------------------------------------------------------------- */
+/* ---- Create --------------------------------------------------------- */
 
 static void join(struct ph_pipe *pipe, struct ph_listener *listener,
                  size_t max_message)
@@ -112,9 +112,8 @@ static enum ph_status take_name(struct ph_op *op, char *path, char *key)
     listener->key = key;
     listener->options = *(struct ph_create_options *)op->options;
     listener->name = ph_strdup(op->name);
-    status = listener->name
-                 ? ph_backend_listen(listener, &op->os, &op->why)
-                 : PH_NOMEM;
+    status = listener->name ? ph_backend_listen(listener, &op->os, &op->why)
+                            : PH_NOMEM;
     if (status != PH_OK) {
         free_listener(listener);
         return status;
@@ -152,7 +151,7 @@ struct ph_pipe *ph_pipe_new_instance(const struct ph_pipe *of)
     return pipe;
 }
 
-/* ---- Connect --------------------------------------------------------------- */
+/* ---- Connect -------------------------------------------------------- */
 
 static bool full(const struct ph_listener *listener)
 {
@@ -284,7 +283,7 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
-/* ---- Leaving --------------------------------------------------------------- */
+/* ---- Leaving -------------------------------------------------------- */
 
 void ph_listener_untake(struct ph_pipe *pipe)
 {

@@ -11,8 +11,8 @@
 
 #include "system_linux.h"
 
-#define PAUSE_US 100000 /* without descriptors: until the next accept */
-#define REFUSALS 16     /* strangers turned away in one accept */
+#define PAUSE_US        100000 /* without descriptors: until the next accept */
+#define REFUSALS        16     /* strangers turned away in one accept */
 #define PACKET_OVERHEAD 32
 
 static struct linux_listener *linux_listener_of(struct ph_listener *listener)
@@ -35,12 +35,16 @@ void ph_backend_listener_free(struct ph_listener *listener)
     free(linux_listener_of(listener));
 }
 
+/* A stream has no packets: there max_message limits lines, and is our own. */
 static bool carries(int fd, size_t max_message)
 {
     int size = 0;
     socklen_t len = sizeof size;
     getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, &len);
-    return max_message + PACKET_OVERHEAD <= (size_t)size;
+    if (max_message + PACKET_OVERHEAD <= (size_t)size)
+        return true;
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &size, &len);
+    return size == SOCK_STREAM;
 }
 
 enum ph_status ph_socket_prepare(int fd, size_t max_message, long *os,
@@ -65,10 +69,10 @@ enum ph_status ph_socket_prepare(int fd, size_t max_message, long *os,
     return PH_TOOBIG;
 }
 
-/* ---- Taking the name ------------------------------------------------------- */
+/* ---- Taking the name ------------------------------------------------ */
 
 #define LOCK_PATH_SIZE (sizeof(struct sockaddr_un) + 16)
-#define LOCK_TRIES 16
+#define LOCK_TRIES     16
 
 static void lock_path(const struct linux_listener *listener, char *out)
 {
@@ -89,15 +93,22 @@ static bool is_at(int fd, const char *path)
  * now; the kernel gives it back when the process dies. A holder removes the
  * file when it is done, so a lock got on a removed one is worth nothing: the
  * next try makes a new file. */
-static enum ph_status take_lock(struct linux_listener *listener, long *os)
+static enum ph_status take_lock(struct linux_listener *listener, long *os,
+                                const char **why)
 {
     char path[LOCK_PATH_SIZE];
     lock_path(listener, path);
     for (int i = 0; i < LOCK_TRIES; i++) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         *os = errno;
-        if (fd < 0)
-            return *os == ENOENT ? PH_DENIED : ph_status_of_errno((int)*os);
+        if (fd < 0 && (*os == ENOENT || *os == ENOTDIR)) {
+            *why = "the folder of its path does not exist";
+            return PH_DENIED;
+        }
+        if (fd < 0) {
+            *why = ph_why_of_errno((int)*os);
+            return ph_status_of_errno((int)*os);
+        }
         if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
             *os = errno == EWOULDBLOCK ? 0 : errno;
             close(fd);
@@ -114,7 +125,8 @@ static enum ph_status take_lock(struct linux_listener *listener, long *os)
 }
 
 /* What a dead server left is removed; a server that does not know the lock, or
- * a file that is no socket, is left alone. */
+ * a file that is no socket, is left alone. Where the kernel does not tell who
+ * listens, nobody is known who serves without the lock, which is ours. */
 static enum ph_status clear_path(struct linux_listener *listener, long *os,
                                  const char **why)
 {
@@ -126,8 +138,13 @@ static enum ph_status clear_path(struct linux_listener *listener, long *os,
     if (!S_ISSOCK(st.st_mode))
         return PH_EXISTS;
     *why = NULL;
-    if (ph_socket_listening(path, os) != PH_ABSENT)
+    switch (ph_socket_listening(path, os)) {
+    case PH_OK:
+    case PH_BUSY:
         return PH_EXISTS;
+    default:
+        break;
+    }
     if (unlink(path) != 0) {
         *os = errno;
         return ph_status_of_errno((int)*os);
@@ -146,29 +163,46 @@ static mode_t final_mode(const struct ph_create_options *options)
 }
 
 /* Nobody can connect before the socket has its final mode: until listen() a
- * connect is refused, and it is bound with mode 0600. */
-static enum ph_status bind_and_listen(struct linux_listener *listener, long *os,
-                                      const char **why)
+ * connect is refused, and it is bound with mode 0600. Gives errno. */
+static int bind_and_listen(int fd, const struct sockaddr_un *address,
+                           const struct ph_create_options *options)
 {
-    struct sockaddr_un address;
+    const char *path = address->sun_path;
+    int error = 0;
+    if (fchmod(fd, 0600) != 0 ||
+        bind(fd, (const struct sockaddr *)address, sizeof *address) != 0)
+        return errno;
+    if ((final_mode(options) != 0600 &&
+         chmod(path, final_mode(options)) != 0) ||
+        listen(fd, (int)options->backlog) != 0) {
+        error = errno;
+        unlink(path);
+    }
+    return error;
+}
+
+static enum ph_status make_socket(struct linux_listener *listener, long *os,
+                                  const char **why)
+{
     const struct ph_create_options *options = &listener->base.options;
-    int fd = listener->watch.fd;
+    int type = options->mode == PH_MODE_MESSAGE ? SOCK_SEQPACKET : SOCK_STREAM;
+    struct sockaddr_un address;
     enum ph_status status;
+    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    listener->watch.fd = fd;
+    if (fd < 0) {
+        *os = errno;
+        *why = ph_why_of_errno((int)*os);
+        return ph_status_of_errno((int)*os);
+    }
     listener->long_messages = !carries(fd, options->max_message);
     status = ph_socket_prepare(fd, options->max_message, os, why);
     if (status == PH_OK)
         status = ph_socket_address("", listener->base.path, &address, why);
     if (status != PH_OK)
         return status;
-    if (fchmod(fd, 0600) != 0 ||
-        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        (final_mode(options) != 0600 &&
-         chmod(address.sun_path, final_mode(options)) != 0) ||
-        listen(fd, (int)options->backlog) != 0) {
-        *os = errno;
-        return ph_status_of_errno((int)*os);
-    }
-    return PH_OK;
+    *os = bind_and_listen(fd, &address, options);
+    return *os ? ph_status_of_errno((int)*os) : PH_OK;
 }
 
 static enum ph_status check_access(const struct ph_listener *listener,
@@ -226,23 +260,17 @@ enum ph_status ph_backend_listen(struct ph_listener *base, long *os,
                                  const char **why)
 {
     struct linux_listener *listener = linux_listener_of(base);
-    int type = base->options.mode == PH_MODE_MESSAGE ? SOCK_SEQPACKET
-                                                     : SOCK_STREAM;
     enum ph_status status = check_access(base, why);
+    listener->resume.fire = resume;
+    listener->watch.ready = ready;
     if (status == PH_OK) {
         *why = NULL;
-        status = take_lock(listener, os);
+        status = take_lock(listener, os, why);
     }
     if (status == PH_OK)
         status = clear_path(listener, os, why);
-    if (status == PH_OK) {
-        listener->resume.fire = resume;
-        listener->watch.ready = ready;
-        listener->watch.fd =
-            socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        *os = listener->watch.fd < 0 ? errno : 0;
-        status = *os ? PH_SYSTEM : bind_and_listen(listener, os, why);
-    }
+    if (status == PH_OK)
+        status = make_socket(listener, os, why);
     if (status != PH_OK)
         drop(listener);
     else
@@ -257,7 +285,7 @@ void ph_backend_unlisten(struct ph_listener *base)
     ph_listener_gone(base);
 }
 
-/* ---- Accepting ------------------------------------------------------------- */
+/* ---- Accepting ------------------------------------------------------ */
 
 void ph_backend_listener_update(struct ph_listener *base)
 {
@@ -289,11 +317,11 @@ static bool allowed(const struct ph_create_options *options, uint32_t uid)
 static enum ph_status pause_accepting(struct linux_listener *listener,
                                       int error)
 {
-    if (!listener->exhausted)
+    if (!listener->warned)
         ph_port_log(listener->base.port, PH_LOG_WARN,
                     "%s: no client can be accepted for now: %s",
                     listener->base.path, strerror(error));
-    listener->exhausted = true;
+    listener->exhausted = listener->warned = true;
     ph_timer_start(listener->base.port, &listener->resume,
                    listener->base.port->now + PAUSE_US);
     return PH_PENDING;
@@ -332,8 +360,8 @@ static bool welcome(struct linux_listener *listener, int fd)
     const char *why;
     if (!ph_socket_peer_uid(fd, &uid) || !allowed(options, uid)) {
         ph_port_log(listener->base.port, PH_LOG_WARN,
-                    "%s: a client of uid %lu was refused",
-                    listener->base.path, (unsigned long)uid);
+                    "%s: a client of uid %lu was refused", listener->base.path,
+                    (unsigned long)uid);
         return false;
     }
     /* An accepted socket has its listener's SO_PASSCRED, but the system's own
@@ -356,6 +384,7 @@ enum ph_status ph_backend_accept(struct ph_listener *base, struct ph_pipe *pipe,
             continue;
         if (fd < 0)
             return accept_failed(listener, error, os);
+        listener->warned = false;
         if (welcome(listener, fd)) {
             shut_direction(fd, base->options.direction);
             ph_pipe_attach(pipe, fd);

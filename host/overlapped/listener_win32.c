@@ -68,7 +68,7 @@ static void instance_free(struct instance *instance)
     free(instance);
 }
 
-/* ---- One instance ------------------------------------------------------- */
+/* ---- One instance --------------------------------------------------- */
 
 static HANDLE make_pipe(const struct win_listener *w, DWORD flags)
 {
@@ -164,7 +164,7 @@ static DWORD add_instance(struct win_listener *w)
     return error;
 }
 
-/* ---- As many as may come in --------------------------------------------- */
+/* ---- As many as may come in ----------------------------------------- */
 
 static void retry_fired(struct ph_timer *timer)
 {
@@ -321,7 +321,7 @@ bool ph_win_listener_reuse(struct ph_listener *listener, HANDLE handle,
     return true;
 }
 
-/* ---- The name ----------------------------------------------------------- */
+/* ---- The name ------------------------------------------------------- */
 
 /* Refused although nobody serves the name means: not allowed here. */
 static bool is_served(const wchar_t *path)

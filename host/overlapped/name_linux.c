@@ -53,7 +53,7 @@ enum ph_status ph_name_check(const char *name, const char **why)
     return *why ? PH_MISUSE : PH_OK;
 }
 
-/* ---- Folders --------------------------------------------------------------- */
+/* ---- Folders -------------------------------------------------------- */
 
 /* $PIPEHOST_DIR: made by its owner, trusted when nobody else can write it. */
 static int explicit_folder(const char *path, char *out, const char **why)
@@ -131,7 +131,7 @@ int ph_folder(int index, bool make, char *out, const char **why)
     return private_folder(out, make, why);
 }
 
-/* ---- Paths ----------------------------------------------------------------- */
+/* ---- Paths ---------------------------------------------------------- */
 
 static void fold(char *name)
 {
@@ -163,8 +163,7 @@ enum ph_status ph_socket_address(const char *folder, const char *name,
 }
 
 enum ph_status ph_backend_server_path(const char *name, char **path,
-                                      char **folded, long *os,
-                                      const char **why)
+                                      char **folded, long *os, const char **why)
 {
     char folder[PATH_MAX] = "";
     struct sockaddr_un address;

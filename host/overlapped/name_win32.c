@@ -12,7 +12,7 @@
 #define PREFIX_LEN     (sizeof PREFIX - 1)
 #define PATH_MAX_UNITS 256 /* the whole string, in UTF-16 units */
 
-/* ---- Text --------------------------------------------------------------- */
+/* ---- Text ----------------------------------------------------------- */
 
 wchar_t *ph_win_wide(const char *text)
 {
@@ -33,7 +33,7 @@ char *ph_win_utf8(const wchar_t *text)
     return narrow;
 }
 
-/* ---- Names -------------------------------------------------------------- */
+/* ---- Names ---------------------------------------------------------- */
 
 static bool is_full(const char *name)
 {
@@ -138,7 +138,7 @@ enum ph_status ph_backend_server_path(const char *name, char **path, char **key,
     return PH_NOMEM;
 }
 
-/* ---- Access ------------------------------------------------------------- */
+/* ---- Access --------------------------------------------------------- */
 
 /* Reading and writing, but not FILE_CREATE_PIPE_INSTANCE (0x4), which would
  * let clients serve the name too. */
@@ -221,7 +221,7 @@ enum ph_status ph_win_check_owner(struct win_port *port, HANDLE handle,
     return PH_DENIED;
 }
 
-/* ---- The peer ----------------------------------------------------------- */
+/* ---- The peer ------------------------------------------------------- */
 
 /* "" where this process may not ask. */
 static void sid_of_process(DWORD pid, char *out, size_t size)

@@ -44,7 +44,7 @@ static enum ph_status visit_all(struct visitor *visitor, const char *name)
     return usable ? status : PH_DENIED;
 }
 
-/* ---- Open ------------------------------------------------------------------ */
+/* ---- Open ----------------------------------------------------------- */
 
 static enum ph_status dial(int fd, const struct sockaddr_un *address, long *os)
 {
@@ -67,8 +67,8 @@ static enum ph_status connected(struct visitor *visitor, int fd,
                                 const struct sockaddr_un *address, bool ours)
 {
     struct ph_pipe *pipe = visitor->pipe;
-    enum ph_status status = ph_socket_prepare(
-        fd, visitor->options->max_message, &visitor->os, &visitor->why);
+    enum ph_status status = ph_socket_prepare(fd, visitor->options->max_message,
+                                              &visitor->os, &visitor->why);
     if (status == PH_OK && !trusted(fd, ours, visitor->options)) {
         visitor->why = "its server runs as another user";
         status = PH_DENIED;
@@ -90,6 +90,7 @@ static enum ph_status try_mode(struct visitor *visitor, enum ph_mode mode,
     enum ph_status status;
     if (fd < 0) {
         visitor->os = errno;
+        visitor->why = ph_why_of_errno((int)visitor->os);
         return ph_status_of_errno((int)visitor->os);
     }
     status = dial(fd, address, &visitor->os);
@@ -106,9 +107,8 @@ static enum ph_status visit_open(struct visitor *visitor,
                                  const struct sockaddr_un *address, bool ours)
 {
     enum ph_mode mode = visitor->options->mode;
-    enum ph_status status =
-        try_mode(visitor, mode == PH_MODE_BYTE ? mode : PH_MODE_MESSAGE,
-                 address, ours);
+    enum ph_status status = try_mode(
+        visitor, mode == PH_MODE_BYTE ? mode : PH_MODE_MESSAGE, address, ours);
     if (status == PH_MODE && mode == PH_MODE_ANY)
         status = try_mode(visitor, PH_MODE_BYTE, address, ours);
     return status;
@@ -126,7 +126,7 @@ enum ph_status ph_backend_open(struct ph_pipe *pipe, const char *name,
     return status;
 }
 
-/* ---- Available ------------------------------------------------------------- */
+/* ---- Available ------------------------------------------------------ */
 
 static enum ph_status visit_available(struct visitor *visitor,
                                       const struct sockaddr_un *address,

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <winternl.h>
 
-/* ---- Open --------------------------------------------------------------- */
+/* ---- Open ----------------------------------------------------------- */
 
 /* A one-way pipe refuses the other way. The attribute rights are for asking
  * for the mode and switching it. */
@@ -120,7 +120,7 @@ enum ph_status ph_backend_open(struct ph_pipe *pipe, const char *name,
     return PH_OK;
 }
 
-/* ---- Available ---------------------------------------------------------- */
+/* ---- Available ------------------------------------------------------ */
 
 #define WAIT_FOR_PIPE 0x110018 /* FSCTL_PIPE_WAIT */
 

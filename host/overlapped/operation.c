@@ -56,7 +56,7 @@ void ph_queue_end(struct ph_queue *queue, enum ph_status status)
     }
 }
 
-/* ---- Ready list: what is stepped in the next run --------------------------- */
+/* ---- Ready list: what is stepped in the next run -------------------- */
 
 void ph_op_poke(struct ph_op *op)
 {
@@ -113,7 +113,7 @@ void ph_ops_run(struct ph_port *port)
     }
 }
 
-/* ---- States ---------------------------------------------------------------- */
+/* ---- States --------------------------------------------------------- */
 
 static void timer_fired(struct ph_timer *timer)
 {
@@ -195,7 +195,7 @@ void ph_op_retry_later(struct ph_op *op, int64_t longest_us)
     ph_timer_start(op->port, &op->timer, at < op->deadline ? at : op->deadline);
 }
 
-/* ---- Memory of an operation ------------------------------------------------ */
+/* ---- Memory of an operation ----------------------------------------- */
 
 static enum ph_status own(struct ph_op *op, const unsigned char *bytes,
                           size_t len)

@@ -22,34 +22,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PH_FOREVER INT64_MAX
-#define PH_NOW INT64_C(-1)
-#define PH_MESSAGE_MAX 65536 /* default of max_message, in bytes */
-#define PH_NAME_MAX 200      /* characters of a plain pipe name */
+#define PH_FOREVER       INT64_MAX
+#define PH_NOW           INT64_C(-1)
+#define PH_MESSAGE_MAX   65536 /* default of max_message, in bytes */
+#define PH_NAME_MAX      200   /* characters of a plain pipe name */
 #define PH_INSTANCES_MAX UINT32_MAX
-#define PH_BACKLOG 8
-#define ph_container_of(ptr, type, member) \
+#define PH_BACKLOG       8
+#define ph_container_of(ptr, type, member)                                     \
     ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define ph_countof(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Outcomes; the texts are what Lua sees. `misuse` is never an outcome of an
  * operation: a start function returns it when the state forbids the start. */
-#define PH_STATUS_LIST(X)                                            \
-    X(OK, "ok")                                                      \
-    X(PENDING, "pending")                                            \
-    X(TIMEOUT, "timeout")                                            \
-    X(CANCELLED, "cancelled")                                        \
-    X(CLOSED, "closed")                                              \
-    X(BUSY, "busy")                                                  \
-    X(ABSENT, "absent")                                              \
-    X(DENIED, "denied")                                              \
-    X(EXISTS, "exists")                                              \
-    X(TOOBIG, "toobig")                                              \
-    X(MODE, "mode")                                                  \
-    X(PROTOCOL, "protocol")                                          \
-    X(NOMEM, "nomem")                                                \
-    X(BUDGET, "budget")                                              \
-    X(SYSTEM, "system")                                              \
+#define PH_STATUS_LIST(X)                                                      \
+    X(OK, "ok")                                                                \
+    X(PENDING, "pending")                                                      \
+    X(TIMEOUT, "timeout")                                                      \
+    X(CANCELLED, "cancelled")                                                  \
+    X(CLOSED, "closed")                                                        \
+    X(BUSY, "busy")                                                            \
+    X(ABSENT, "absent")                                                        \
+    X(DENIED, "denied")                                                        \
+    X(EXISTS, "exists")                                                        \
+    X(TOOBIG, "toobig")                                                        \
+    X(MODE, "mode")                                                            \
+    X(PROTOCOL, "protocol")                                                    \
+    X(NOMEM, "nomem")                                                          \
+    X(BUDGET, "budget")                                                        \
+    X(SYSTEM, "system")                                                        \
     X(MISUSE, "misuse")
 
 #define PH_STATUS_ENUM_(name, text) PH_##name,
@@ -65,13 +65,13 @@ struct ph_folder;
 struct ph_op;
 struct ph_wait;
 
-/* ---- Port ---------------------------------------------------------------- */
+/* ---- Port ----------------------------------------------------------- */
 
 enum ph_level { PH_LOG_DEBUG, PH_LOG_INFO, PH_LOG_WARN, PH_LOG_ERROR };
 
 /* What exists on a port at this moment; all zero when nothing is left. */
 struct ph_counts {
-    size_t pipes;     /* pipe objects not yet freed */
+    size_t pipes;      /* pipe objects not yet freed */
     size_t operations; /* PENDING ones */
     size_t timers;    /* running timers, deadlines included */
     size_t listeners; /* names held */
@@ -126,7 +126,7 @@ enum ph_status ph_port_watch_signals(struct ph_port *port,
                                                     enum ph_signal_kind),
                                      void *user, long *os);
 
-/* ---- Timers -------------------------------------------------------------- */
+/* ---- Timers --------------------------------------------------------- */
 
 /* Embedded in its owner; zeroed before first use. */
 struct ph_timer {
@@ -143,7 +143,7 @@ void ph_timer_start(struct ph_port *port, struct ph_timer *timer, int64_t at);
 /* Stops it if it runs; after that `fire` will not be called. */
 void ph_timer_stop(struct ph_port *port, struct ph_timer *timer);
 
-/* ---- Signals and waits --------------------------------------------------- */
+/* ---- Signals and waits ---------------------------------------------- */
 
 /* Something that can be waited for: set or not. Embedded in operations,
  * events and tasks; zeroed before first use. */
@@ -194,7 +194,7 @@ void ph_wait_start(struct ph_wait *wait, int64_t deadline);
 /* Gives up a running wait; `done` is not called. */
 void ph_wait_drop(struct ph_wait *wait);
 
-/* ---- Operations ---------------------------------------------------------- */
+/* ---- Operations ----------------------------------------------------- */
 
 enum ph_op_state { PH_OP_IDLE, PH_OP_PENDING, PH_OP_DONE };
 
@@ -250,14 +250,14 @@ struct ph_op {
     struct ph_op *ready_next, **ready_link;
     struct ph_timer timer; /* the deadline, or the next try before it */
     int64_t deadline, pause, flush_deadline;
-    bool starting; /* inside its start: do not call back */
+    bool starting;         /* inside its start: do not call back */
     enum ph_status ending; /* PH_OK, or why it was asked to end */
     enum ph_goal goal;
     int phase;
     size_t want;
     const unsigned char *out; /* what is written: the caller's, or buf */
     size_t out_len, out_done, out_base; /* base: bytes before `out` */
-    unsigned char *buf; /* owned */
+    unsigned char *buf;                 /* owned */
     size_t cap;
     char *name;    /* owned: create, open, available */
     void *options; /* owned copy of create/open options */
@@ -275,7 +275,7 @@ enum ph_status ph_op_keep(struct ph_op *op);
 /* Frees what a DONE or IDLE operation owns and makes it IDLE. */
 void ph_op_clear(struct ph_op *op);
 
-/* ---- Pipes --------------------------------------------------------------- */
+/* ---- Pipes ---------------------------------------------------------- */
 
 enum ph_mode { PH_MODE_ANY, PH_MODE_MESSAGE, PH_MODE_BYTE };
 enum ph_direction { PH_DUPLEX, PH_INBOUND, PH_OUTBOUND }; /* seen by server */
@@ -452,7 +452,8 @@ enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
                               int64_t flush_deadline);
 
 /* The name of a created pipe takes no new clients: it is given back at once,
- * the clients there are stay connected, pending connects end as PH_CANCELLED. */
+ * the clients there are stay connected, pending connects end as PH_CANCELLED.
+ */
 void ph_pipe_refuse(struct ph_pipe *pipe);
 
 /* The same with PH_NOW, for those who don't wait for its end. Nothing happens

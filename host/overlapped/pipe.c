@@ -72,8 +72,7 @@ static void clear_client(struct ph_pipe *pipe)
 /* After disconnect the old handle stays until nothing of it is in flight. */
 static void drop_old_client(struct ph_pipe *pipe)
 {
-    if (!pipe->attached || pipe->reading || pipe->writing ||
-        pipe->flushes.head)
+    if (!pipe->attached || pipe->reading || pipe->writing || pipe->flushes.head)
         return;
     ph_backend_close(pipe);
     clear_client(pipe);

@@ -32,7 +32,7 @@ static enum ph_status arm(struct linux_pipe *pipe, uint32_t events)
     return ph_watch_arm(pipe->base.port, &pipe->watch, events);
 }
 
-/* ---- Reading --------------------------------------------------------------- */
+/* ---- Reading -------------------------------------------------------- */
 
 /* One packet or what a stream has. A message may be empty: only then do its
  * credentials tell it from the end. There is room for them alone, so that
@@ -119,7 +119,7 @@ enum ph_status ph_backend_cancel_read(struct ph_pipe *pipe)
     return PH_OK;
 }
 
-/* ---- Writing --------------------------------------------------------------- */
+/* ---- Writing -------------------------------------------------------- */
 
 static enum ph_status send_failed(struct linux_pipe *pipe, int error, long *os)
 {
@@ -137,9 +137,9 @@ static enum ph_status put(struct linux_pipe *pipe, struct ph_op *op, long *os)
 {
     bool message = pipe->base.mode == PH_MODE_MESSAGE;
     while (op->out_done < op->out_len || (message && !op->out_len)) {
-        ssize_t sent = send(pipe->watch.fd, op->out + op->out_done,
-                            op->out_len - op->out_done,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent =
+            send(pipe->watch.fd, op->out + op->out_done,
+                 op->out_len - op->out_done, MSG_NOSIGNAL | MSG_DONTWAIT);
         int error = errno;
         if (sent >= 0)
             op->out_done += (size_t)sent;
@@ -175,7 +175,7 @@ enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe)
     return PH_OK;
 }
 
-/* ---- Notices --------------------------------------------------------------- */
+/* ---- Notices -------------------------------------------------------- */
 
 static void on_readable(struct linux_pipe *pipe)
 {
@@ -231,7 +231,7 @@ void ph_pipe_attach(struct ph_pipe *base, int fd)
     base->attached = true;
 }
 
-/* ---- The rest -------------------------------------------------------------- */
+/* ---- The rest ------------------------------------------------------- */
 
 enum ph_status ph_backend_flush(struct ph_pipe *base, struct ph_op *op,
                                 long *os)
@@ -264,8 +264,8 @@ enum ph_status ph_backend_peek(struct ph_pipe *base, struct ph_peek *out,
     int all = 0;
     bool empty_message;
     char byte;
-    ssize_t got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
-                          &empty_message);
+    ssize_t got =
+        receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC, &empty_message);
     if (got < 0 && errno == ECONNRESET) {
         pipe->reset = true;
         got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
@@ -324,9 +324,9 @@ static void drain_input(struct linux_pipe *pipe)
     shutdown(pipe->watch.fd, SHUT_RD);
     for (int round = 0; round < DRAIN_ROUNDS; round++) {
         ssize_t got =
-            message ? receive(pipe->watch.fd, scratch, 1, 0, &empty_message)
-                    : recv(pipe->watch.fd, scratch, PH_SCRATCH_SIZE,
-                           MSG_DONTWAIT);
+            message
+                ? receive(pipe->watch.fd, scratch, 1, 0, &empty_message)
+                : recv(pipe->watch.fd, scratch, PH_SCRATCH_SIZE, MSG_DONTWAIT);
         if (got < 0 && errno != ECONNRESET && errno != EINTR)
             break;
         if (got == 0 && !empty_message)

@@ -58,7 +58,7 @@ static DWORD started(struct win_pipe *w, struct win_io *io, DWORD error)
     return error;
 }
 
-/* ---- Reads -------------------------------------------------------------- */
+/* ---- Reads ---------------------------------------------------------- */
 
 static bool is_message(const struct win_pipe *w)
 {
@@ -192,7 +192,7 @@ enum ph_status ph_backend_cancel_read(struct ph_pipe *pipe)
     return cancel(w, &w->read);
 }
 
-/* ---- Writes ------------------------------------------------------------- */
+/* ---- Writes --------------------------------------------------------- */
 
 /* The output is made the operation's own first: a write that pends is read by
  * the system until its packet comes. */
@@ -243,7 +243,7 @@ enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe)
     return cancel(w, &w->write);
 }
 
-/* ---- The rest ----------------------------------------------------------- */
+/* ---- The rest ------------------------------------------------------- */
 
 enum ph_status ph_backend_peek(struct ph_pipe *pipe, struct ph_peek *out,
                                long *os)

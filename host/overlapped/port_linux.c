@@ -106,8 +106,8 @@ static int wait_ms(int64_t wait_us)
 enum ph_status ph_backend_poll(struct ph_port *port, int64_t wait_us)
 {
     struct epoll_event events[BATCH];
-    int count = epoll_wait(linux_port_of(port)->epoll, events, BATCH,
-                           wait_ms(wait_us));
+    int count =
+        epoll_wait(linux_port_of(port)->epoll, events, BATCH, wait_ms(wait_us));
     int error = errno;
     port->now = ph_backend_clock();
     if (count < 0)
@@ -135,20 +135,27 @@ int64_t ph_backend_clock(void)
     return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
+const char *ph_why_of_errno(int error)
+{
+    return error == EMFILE || error == ENFILE ? "no descriptor is left for it"
+                                              : NULL;
+}
+
 enum ph_status ph_status_of_errno(int error)
 {
     static const struct {
         int error;
         enum ph_status status;
     } map[] = {
-        {ENOENT, PH_ABSENT},       {ECONNREFUSED, PH_ABSENT},
-        {ENOTDIR, PH_ABSENT},      {EAGAIN, PH_BUSY},
-        {EACCES, PH_DENIED},       {EPERM, PH_DENIED},
-        {EROFS, PH_DENIED},        {EPROTOTYPE, PH_MODE},
-        {EADDRINUSE, PH_EXISTS},   {EPIPE, PH_CLOSED},
-        {ECONNRESET, PH_CLOSED},   {ENOTCONN, PH_CLOSED},
-        {EMSGSIZE, PH_TOOBIG},     {ENOMEM, PH_NOMEM},
-        {ETIMEDOUT, PH_TIMEOUT},
+        {ENOENT, PH_ABSENT},     {ECONNREFUSED, PH_ABSENT},
+        {ENOTDIR, PH_ABSENT},    {EAGAIN, PH_BUSY},
+        {EACCES, PH_DENIED},     {EPERM, PH_DENIED},
+        {EROFS, PH_DENIED},      {EPROTOTYPE, PH_MODE},
+        {EADDRINUSE, PH_EXISTS}, {EPIPE, PH_CLOSED},
+        {ECONNRESET, PH_CLOSED}, {ENOTCONN, PH_CLOSED},
+        {EMSGSIZE, PH_TOOBIG},   {ENOMEM, PH_NOMEM},
+        {EMFILE, PH_NOMEM},      {ENFILE, PH_NOMEM},
+        {ENOBUFS, PH_NOMEM},     {ETIMEDOUT, PH_TIMEOUT},
     };
     for (size_t i = 0; i < ph_countof(map); i++)
         if (map[i].error == error)

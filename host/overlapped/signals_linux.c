@@ -30,15 +30,14 @@ static void arrived(struct watch *watch, uint32_t events)
     ssize_t got = read(watch->fd, numbers, sizeof numbers);
     (void)events;
     for (ssize_t i = 0; i < got; i++)
-        port->base.on_signal(port->base.on_signal_user,
-                             numbers[i] == SIGHUP ? PH_SIGNAL_RELOAD
-                                                  : PH_SIGNAL_STOP);
+        port->base.on_signal(port->base.on_signal_user, numbers[i] == SIGHUP
+                                                            ? PH_SIGNAL_RELOAD
+                                                            : PH_SIGNAL_STOP);
 }
 
 static bool handle(int number)
 {
-    struct sigaction action = {.sa_handler = on_signal,
-                               .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     return sigaction(number, &action, NULL) == 0;
 }
@@ -47,6 +46,10 @@ enum ph_status ph_backend_watch_signals(struct ph_port *base, long *os)
 {
     struct linux_port *port = linux_port_of(base);
     int ends[2];
+    if (write_end >= 0) { /* another port's, or this one's already */
+        *os = EBUSY;
+        return PH_SYSTEM;
+    }
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
         *os = errno;
         return PH_SYSTEM;

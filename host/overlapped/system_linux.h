@@ -34,8 +34,8 @@ struct linux_port {
 struct linux_pipe {
     struct ph_pipe base;
     struct watch watch;
-    bool reset;    /* ECONNRESET was seen: the peer left something unread */
-    size_t want;   /* of the read that waits for a notice */
+    bool reset;  /* ECONNRESET was seen: the peer left something unread */
+    size_t want; /* of the read that waits for a notice */
 };
 
 struct linux_listener {
@@ -45,6 +45,7 @@ struct linux_listener {
     bool narrow;            /* listen(0): every instance is taken */
     bool long_messages; /* longer than what a new socket carries */
     bool exhausted;         /* no descriptors left: accepting pauses */
+    bool warned;            /* of that, until an accept succeeds again */
     struct ph_timer resume; /* ends the pause */
 };
 
@@ -71,6 +72,9 @@ void ph_signals_close(struct linux_port *port);
 /* The status that stands for an errno of open, connect, bind and so on. */
 enum ph_status ph_status_of_errno(int error);
 
+/* The detail that the status lacks, a static text, or NULL. */
+const char *ph_why_of_errno(int error);
+
 /* Makes the socket the pipe's handle: attached, with its notices. */
 void ph_pipe_attach(struct ph_pipe *pipe, int fd);
 
@@ -83,8 +87,8 @@ enum ph_status ph_socket_prepare(int fd, size_t max_message, long *os,
 bool ph_socket_peer_uid(int fd, uint32_t *uid);
 
 /* A usable folder for plain names, number `index` of the candidates: 1 with
- * the folder in `out` (PATH_MAX bytes), 0: there are no more, -1: this one can't
- * be used (*why, static). `make`: creates it if it is not there. */
+ * the folder in `out` (PATH_MAX bytes), 0: there are no more, -1: this one
+ * can't be used (*why, static). `make`: creates it if it is not there. */
 int ph_folder(int index, bool make, char *out, const char **why);
 
 /* The socket's path for `name` in `folder` ("" for an absolute name).

@@ -4,16 +4,16 @@
 
 #include "operation.h"
 
-/* In op->bytes: the system did not say how much of a cancelled write it took. */
+/* In op->bytes: the system did not say how much of a cancelled write it took.
+ */
 #define UNKNOWN INT64_MIN
 
 static void finish(struct ph_op *op, enum ph_status status)
 {
     struct ph_pipe *pipe = op->pipe;
     ph_queue_remove(&pipe->writes, op);
-    op->bytes = op->bytes == UNKNOWN
-                    ? -1
-                    : (int64_t)(op->out_base + op->out_done);
+    op->bytes =
+        op->bytes == UNKNOWN ? -1 : (int64_t)(op->out_base + op->out_done);
     op->out = NULL;
     if (pipe->transacting == op)
         pipe->transacting = NULL;
@@ -224,8 +224,7 @@ static const char no_transact[] =
     "transact needs a duplex pipe in message mode (230)";
 
 enum ph_status ph_transact_start(struct ph_op *op, struct ph_pipe *pipe,
-                                 const void *data, size_t len,
-                                 int64_t deadline)
+                                 const void *data, size_t len, int64_t deadline)
 {
     enum ph_status status = PH_OK;
     const char *why = ph_pipe_refuses(pipe, true, &status);

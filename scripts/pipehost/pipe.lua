@@ -54,7 +54,8 @@ function M.call(name, data, opts)
   opts = opts or {}
   core.check_options(opts, call_options, "pipe.call")
   local deadline = opts.timeout and M.now() + opts.timeout
-  local pipe, code, info = M.open(name, {
+  -- Closed also where transact raises; __close does not wait for it.
+  local pipe <close>, code, info = M.open(name, {
     mode = "message", timeout = opts.timeout, wait = opts.wait,
     max_message = opts.max_message, peer = opts.peer,
   })

@@ -106,6 +106,18 @@ function tests.test_a_line_over_the_limit()
   t.assertEquals(server:read_line(5000), "z")
 end
 
+-- The limit of lines is not one of the system's messages.
+function tests.test_a_very_long_line()
+  local size = 6 << 20
+  local limit = { mode = "byte", max_message = size }
+  local server, client = ends.pair(limit, limit)
+  local line = ends.pattern(size)
+  local op = client:write_op(line .. "\nnext\n")
+  t.assertTrue(server:read_line(20000) == line)
+  t.assertEquals(server:read_line(5000), "next")
+  t.assertTrue(ends.finish(op))
+end
+
 function tests.test_lines_raises_on_a_time_out_and_goes_on_afterwards()
   local server, client = ends.pair({ mode = "byte", timeout = 30 }, { mode = "byte" })
   assert(client:write "whole\npar")

@@ -149,6 +149,44 @@ function tests.test_close_waits_no_longer_than_a_second()
   ends.fails("cancelled", ends.finish(op))
 end
 
+function tests.test_close_with_a_time_when_its_own_write_does_not_end()
+  local server <close>, client = ends.byte_pair() -- luacheck: ignore 211
+  local op = ends.stuck_write(client)
+  local info = ends.fails("timeout", client:close(30))
+  t.assertEquals(info.op, "close")
+  ends.fails("cancelled", ends.finish(op))
+end
+
+function tests.test_a_close_that_waits_is_cancelled()
+  for _, before in ipairs { function() end, ends.stuck_write } do
+    local server <close>, client = ends.byte_pair() -- luacheck: ignore 211
+    assert(client:write "unread")
+    before(client)
+    local outcome
+    local task = pipe.spawn(function()
+      outcome = table.pack(client:close(math.huge))
+    end)
+    pipe.sleep(5)
+    task:cancel()
+    assert(pipe.wait_all({ task }, 5000))
+    ends.fails("cancelled", table.unpack(outcome, 1, outcome.n))
+  end
+end
+
+function tests.test_close_where_nothing_can_wait()
+  local server, client = ends.pair()
+  assert(server:send "last words")
+  t.assertEquals(("ab"):gsub(".", function()
+    t.assertTrue(server:close())
+  end), "ab")
+  t.assertEquals(client:receive(5000), "last words")
+  ends.fails("closed", client:receive(5000))
+  ends.raises("cannot wait here", string.gsub, "a", ".", function()
+    client:close(1000)
+  end)
+  t.assertTrue(client:close())
+end
+
 function tests.test_close_with_a_time_learns_whether_all_was_read()
   local server, client = ends.pair()
   assert(server:send "one")

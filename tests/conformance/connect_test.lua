@@ -153,6 +153,17 @@ function tests.test_available_waits_for_a_free_place()
   t.assertTrue(ends.join(task))
 end
 
+function tests.test_available_now()
+  for max = 1, 2 do
+    local name = fill(max)
+    ends.fails("busy", pipe.available(name, 0))
+  end
+  ends.fails("absent", pipe.available(t.name(), 0))
+  local name = t.name()
+  local server <close> = assert(pipe.create(name)) -- luacheck: ignore 211
+  t.assertTrue(pipe.available(name, 0))
+end
+
 function tests.test_available_never_connects()
   local name = t.name()
   ends.fails("absent", pipe.available(name))

@@ -88,6 +88,19 @@ function tests.test_access_that_this_system_cannot_give_raises()
   t.assertTrue(#tostring(ok and info or server) > 20, code)
 end
 
+function tests.test_a_list_of_uids_that_claims_another_length()
+  for _, length in ipairs { -1, 65537, (1 << 62) - 1, math.maxinteger } do
+    local uids = setmetatable({ 1, 2, 3 }, {
+      __len = function()
+        return length
+      end,
+    })
+    ends.raises("at most 65536 uids", pipe.create, t.name(), { access = uids })
+  end
+  ends.raises("has uids in it", pipe.create, t.name(), { access = { "root" } })
+  ends.raises("has uids in it", pipe.create, t.name(), { access = { -1 } })
+end
+
 function tests.test_arguments_of_methods()
   local server, client = ends.pair()
   ends.raises("string expected", client.send, client)

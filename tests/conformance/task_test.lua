@@ -36,6 +36,18 @@ function tests.test_many_results()
   t.assertEquals(results[501], 500)
 end
 
+function tests.test_more_results_than_can_be_handed_over()
+  local list = {}
+  for i = 1, 600000 do
+    list[i] = i
+  end
+  local task = pipe.spawn(function()
+    return table.unpack(list)
+  end)
+  ends.raises("too many results", task.wait, task, 20000)
+  t.assertEquals(tostring(task), "task (done)")
+end
+
 function tests.test_many_arguments()
   local list = {}
   for i = 1, 500 do
@@ -187,6 +199,67 @@ function tests.test_cancel_in_every_kind_of_wait()
   never:set()
   client:close()
   its_client:close()
+end
+
+-- A message that the cancelled task has taken already is its result, and its
+-- next wait raises; one that it has not taken is left for the next reader.
+function tests.test_1000_races_of_cancel_against_data()
+  local server, client = ends.pair()
+  local kept, left = 0, 0
+  for i = 1, 1000 do
+    local got, raised
+    local task = pipe.spawn(function()
+      got = server:receive()
+      raised = select(2, pcall(pipe.sleep, 0))
+    end)
+    pipe.sleep(0)
+    assert(client:send("message " .. i))
+    for _ = 1, i % 4 do
+      pipe.sleep(0)
+    end
+    task:cancel()
+    local ok = pcall(task.wait, task, 5000)
+    if ok then
+      kept = kept + 1
+      t.assertEquals(got, "message " .. i)
+      if raised then
+        t.assertStrContains(raised, "cancelled")
+      end
+    else
+      left = left + 1
+      t.assertNil(got)
+      t.assertEquals(server:receive(5000), "message " .. i)
+    end
+  end
+  t.assertEquals(kept + left, 1000)
+  t.assertTrue(kept > 0)
+  ends.fails("timeout", server:receive(0))
+end
+
+function tests.test_a_cancelled_task_still_closes_its_pipes()
+  local server, client = ends.pair()
+  local other, its_client = ends.pair()
+  local task = pipe.spawn(function()
+    pcall(server.receive, server)
+    t.assertTrue(server:close())
+    ends.raises("cancelled", other.close, other, 1000) -- that would be a wait
+  end)
+  pipe.sleep(0)
+  task:cancel()
+  ends.join(task)
+  ends.fails("closed", client:receive(5000))
+  ends.fails("closed", its_client:receive(5000))
+end
+
+function tests.test_a_cancelled_call_closes_its_pipe()
+  local name = t.name()
+  local server = assert(pipe.create(name))
+  local task = pipe.spawn(pipe.call, name, "question")
+  assert(server:connect(5000))
+  t.assertEquals(server:receive(5000), "question")
+  task:cancel()
+  ends.raises("cancelled", task.wait, task, 5000)
+  ends.fails("closed", server:receive(5000))
 end
 
 function tests.test_cancel_of_what_has_not_begun_or_has_ended()

@@ -142,6 +142,26 @@ function tests.test_lists_that_are_none()
   ends.raises("item 1", pipe.wait_all, { server })
 end
 
+function tests.test_lists_that_claim_another_length()
+  local event = pipe.event()
+  for _, length in ipairs { (1 << 20) + 1, 1 << 40, 1 << 61, math.maxinteger } do
+    local list = setmetatable({ event, event, event, event }, {
+      __len = function()
+        return length
+      end,
+    })
+    ends.raises("1048576", pipe.wait_any, list, 0)
+    ends.raises("1048576", pipe.wait_all, list, 0)
+  end
+  local negative = setmetatable({ event }, {
+    __len = function()
+      return -1
+    end,
+  })
+  ends.raises("nothing to wait for", pipe.wait_any, negative)
+  event:set()
+end
+
 function tests.test_an_operation_collected_while_pending()
   local server, client = ends.pair()
   for _ = 1, 20 do
