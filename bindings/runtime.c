@@ -178,6 +178,16 @@ static void link_task(struct ph_task *task)
     ph_signal_reset(&runtime->idle);
 }
 
+/* The coroutine on top of the stack is a task's. */
+static void mark_taken(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
+    lua_pushvalue(L, -2);
+    lua_pushliteral(L, "the coroutine of a task");
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
 /* Pushes the userdata with its coroutine, held by the registry; after that
  * nothing raises. */
 static struct ph_task *push_task(lua_State *L)
@@ -189,6 +199,7 @@ static struct ph_task *push_task(lua_State *L)
     task->timer.fire = task_ready;
     luaL_setmetatable(L, PH_TASK);
     task->co = lua_newthread(L);
+    mark_taken(L);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, -1);
     task->ref = luaL_ref(L, LUA_REGISTRYINDEX);

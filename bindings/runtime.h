@@ -18,6 +18,10 @@
 #define PH_EVENT "pipehost.event"
 #define PH_INFO "pipehost.info"
 
+/* In the registry, a weak table: coroutines that only the loop, or the task that
+ * waits in them, resumes or closes -> what they are. */
+#define PH_TAKEN "pipehost.taken"
+
 struct ph_task;
 
 /* How far the script of this state may go. */

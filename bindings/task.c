@@ -8,7 +8,6 @@
 #include "pipe.h"
 #include "runtime.h"
 
-#define WAITING "pipehost.waiting"
 #define ITEMS_MAX (1 << 20) /* of one wait; __len may claim any number */
 
 struct ph_task *ph_task_check(lua_State *L, int index)
@@ -313,28 +312,33 @@ static void switched(struct ph_runtime *runtime, lua_State *co)
         runtime->watcher->switched(runtime, co);
 }
 
-/* Coroutines that wait, as keys of a weak table: nobody may resume them but the
- * task that waits in them. */
+/* The coroutine at 1 waits: nobody may resume or close it but the task that
+ * waits in it. */
 static void mark_waiting(lua_State *L, bool waits)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, WAITING);
+    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
     lua_pushvalue(L, 1);
     if (waits)
-        lua_pushboolean(L, 1);
+        lua_pushliteral(L, "a coroutine that waits for a pipe");
     else
         lua_pushnil(L);
     lua_rawset(L, -3);
     lua_pop(L, 1);
 }
 
-static bool is_waiting(lua_State *L)
+/* Pushes false and why nobody else may resume (close) the coroutine at 1; or
+ * nothing. */
+static int push_taken(lua_State *L, const char *verb)
 {
-    bool waits;
-    lua_getfield(L, LUA_REGISTRYINDEX, WAITING);
+    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
     lua_pushvalue(L, 1);
-    waits = lua_rawget(L, -2) != LUA_TNIL;
-    lua_pop(L, 2);
-    return waits;
+    if (lua_rawget(L, -2) == LUA_TNIL) {
+        lua_pop(L, 2);
+        return 0;
+    }
+    lua_pushboolean(L, 0);
+    lua_pushfstring(L, "cannot %s %s", verb, lua_tostring(L, -2));
+    return 2;
 }
 
 static int resume(lua_State *L, lua_State *co, int args)
@@ -387,11 +391,8 @@ static int co_resume(lua_State *L)
         lua_pushliteral(L, "cannot resume dead coroutine");
         return 2;
     }
-    if (is_waiting(L)) {
-        lua_pushboolean(L, 0);
-        lua_pushliteral(L, "cannot resume a coroutine that waits for a pipe");
+    if (push_taken(L, "resume"))
         return 2;
-    }
     if (!lua_checkstack(co, args)) {
         lua_pushboolean(L, 0);
         lua_pushliteral(L, "too many arguments to resume");
@@ -417,6 +418,8 @@ static int co_close(lua_State *L)
     if (is_alive(L, co))
         return luaL_error(L, "cannot close a %s coroutine",
                           co == L ? "running" : "normal");
+    if (push_taken(L, "close"))
+        return 2;
     if (!ph_runtime_of(co)) {
         lua_pushboolean(L, 0);
         lua_pushliteral(L, "it passed a limit");
@@ -459,19 +462,19 @@ static void new_type(lua_State *L, const char *name, const char *what,
     lua_setfield(L, -2, "__metatable");
 }
 
-static void open_waiting(lua_State *L)
+static void open_taken(lua_State *L)
 {
     lua_newtable(L);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "k");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
-    lua_setfield(L, LUA_REGISTRYINDEX, WAITING);
+    lua_setfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
 }
 
 void ph_task_open(lua_State *L)
 {
-    open_waiting(L);
+    open_taken(L);
     new_type(L, PH_TASK, "a task", task_methods);
     lua_pushcfunction(L, task_tostring);
     lua_setfield(L, -2, "__tostring");

@@ -33,6 +33,7 @@ struct ph_port {
     struct ph_op *ready, **ready_tail;   /* to be stepped in the next run */
     struct ph_op *stepping;              /* of them: in this one */
     struct ph_wait *ended, **ended_tail; /* waits to be called back */
+    struct ph_wait *ending;              /* of them: in this turn */
     struct ph_listener *listeners;
     /* Freed at the end of the turn: a batch of events may still name them. */
     struct ph_pipe *dead;

@@ -85,7 +85,7 @@ static void unlink_ready(struct ph_wait *wait)
     *wait->ready_link = wait->ready_next;
     if (wait->ready_next)
         wait->ready_next->ready_link = wait->ready_link;
-    else
+    else if (wait->port->ended_tail == &wait->ready_next)
         wait->port->ended_tail = wait->ready_link;
     wait->ready_link = NULL;
 }
@@ -100,10 +100,24 @@ void ph_wait_drop(struct ph_wait *wait)
     unlink_ready(wait);
 }
 
+/* Those that end meanwhile wait for the next turn: two tasks that wake each
+ * other must not keep the port from its other work. */
+static void take_ended(struct ph_port *port)
+{
+    assert(!port->ending);
+    port->ending = port->ended;
+    if (!port->ending)
+        return;
+    port->ending->ready_link = &port->ending;
+    port->ended = NULL;
+    port->ended_tail = &port->ended;
+}
+
 void ph_waits_run(struct ph_port *port)
 {
-    while (port->ended) {
-        struct ph_wait *wait = port->ended;
+    take_ended(port);
+    while (port->ending) {
+        struct ph_wait *wait = port->ending;
         size_t index = wait->index;
         unlink_ready(wait);
         unlink_waiters(wait);

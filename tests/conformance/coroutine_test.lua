@@ -107,6 +107,32 @@ function tests.test_a_wait_where_none_can_be_raises_clearly()
   end), "AB")
 end
 
+function tests.test_the_coroutine_of_a_task_is_the_loops()
+  local co
+  local task = pipe.spawn(function()
+    co = coroutine.running()
+    pipe.sleep(20)
+    return "slept"
+  end)
+  pipe.sleep(1)
+  t.assertEquals({ coroutine.resume(co, "early") }, { false, "cannot resume the coroutine of a task" })
+  t.assertEquals({ coroutine.close(co) }, { false, "cannot close the coroutine of a task" })
+  t.assertEquals({ task:wait(5000) }, { true, "slept" })
+end
+
+function tests.test_a_coroutine_that_waits_is_its_tasks()
+  local co = coroutine.create(function()
+    pipe.sleep(20)
+    return "slept"
+  end)
+  local task = pipe.spawn(coroutine.resume, co)
+  pipe.sleep(1)
+  local waits = "a coroutine that waits for a pipe"
+  t.assertEquals({ coroutine.resume(co, "early") }, { false, "cannot resume " .. waits })
+  t.assertEquals({ coroutine.close(co) }, { false, "cannot close " .. waits })
+  t.assertEquals({ task:wait(5000) }, { true, true, "slept" })
+end
+
 function tests.test_waits_pass_through_pcall_metamethods_and_iterators()
   local server, client = ends.pair()
   local object = setmetatable({}, {

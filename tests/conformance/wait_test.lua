@@ -162,6 +162,32 @@ function tests.test_lists_that_claim_another_length()
   event:set()
 end
 
+-- Each wakes the other: everybody else has his turns as well.
+function tests.test_tasks_that_wake_each_other_for_ever()
+  local ping, pong, rounds = pipe.event(), pipe.event(), 0
+  local function player(mine, yours)
+    while true do
+      mine:wait()
+      mine:reset()
+      rounds = rounds + 1
+      yours:set()
+    end
+  end
+  local tasks = { pipe.spawn(player, ping, pong), pipe.spawn(player, pong, ping) }
+  ping:set()
+  local server, client = ends.pair()
+  for i = 1, 3 do
+    assert(client:send("to " .. i))
+    t.assertEquals(server:receive(5000), "to " .. i)
+    pipe.sleep(1)
+  end
+  t.assertTrue(rounds > 3)
+  for _, task in ipairs(tasks) do
+    task:cancel()
+    ends.raises("cancelled", task.wait, task, 5000)
+  end
+end
+
 function tests.test_an_operation_collected_while_pending()
   local server, client = ends.pair()
   for _ = 1, 20 do
