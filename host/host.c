@@ -354,7 +354,8 @@ static int set_log(lua_State *L)
     return 0;
 }
 
-/* counts() -> { pipes, operations, timers, listeners, folders } */
+/* counts() -> { pipes, operations, timers, listeners, folders,
+ * processes } */
 static int counts(lua_State *L)
 {
     struct ph_counts counts = ph_port_counts(host_of(L)->port);
@@ -365,7 +366,8 @@ static int counts(lua_State *L)
                 {"operations", counts.operations},
                 {"timers", counts.timers},
                 {"listeners", counts.listeners},
-                {"folders", counts.folders}};
+                {"folders", counts.folders},
+                {"processes", counts.processes}};
     lua_newtable(L);
     for (size_t i = 0; i < ph_countof(rows); i++) {
         lua_pushinteger(L, (lua_Integer)rows[i].value);

@@ -118,7 +118,7 @@ static bool port_is_idle(const struct ph_port *port)
 {
     struct ph_counts counts = ph_port_counts(port);
     return !counts.pipes && !counts.operations && !counts.listeners &&
-           !counts.folders;
+           !counts.folders && !counts.processes;
 }
 
 static void close_port(struct ph_host *host)

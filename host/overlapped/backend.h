@@ -38,6 +38,7 @@ struct ph_port {
     /* Freed at the end of the turn: a batch of events may still name them. */
     struct ph_pipe *dead;
     struct ph_listener *dead_listeners;
+    struct ph_process *dead_processes;
     _Atomic(struct ph_post *) posts; /* newest first */
     struct ph_counts counts;
     void (*log)(void *user, enum ph_level level, const char *text);
@@ -72,6 +73,7 @@ struct ph_pipe {
     struct ph_op *transacting, *closing;
     struct ph_buffer in;
     size_t in_scanned; /* no line feed in this many bytes of `in` */
+    uint32_t child;    /* a stream of the process with this id, or 0 */
     struct ph_pipe *next_dead;
 };
 
@@ -99,6 +101,17 @@ struct ph_folder {
     bool lost;   /* there were too many */
     bool gone;   /* deleted or moved */
     bool closed; /* by its owner: freed when the back end is finished with it */
+};
+
+/* A program that this process has started, with its tree. */
+struct ph_process {
+    struct ph_port *port;
+    struct ph_process *next_dead;
+    uint32_t pid;
+    bool owned; /* not released yet */
+    struct ph_exit exit;
+    struct ph_signal ended, gone;
+    struct ph_pipe *stdio[3]; /* while owned; or NULL */
 };
 
 /* What a read brought. */
@@ -237,6 +250,19 @@ enum ph_status ph_backend_folder_open(struct ph_folder *folder,
 /* Ends an opened one. Calls ph_folder_closed, now or in a later poll. */
 void ph_backend_folder_close(struct ph_folder *folder);
 
+/* A zeroed process of the back end's size, NULL: no memory; and its end. */
+struct ph_process *ph_backend_process_alloc(void);
+void ph_backend_process_free(struct ph_process *process);
+
+/* Starts the program: pid set, each pipe in ->stdio (NEW) attached. Failures as
+ * of ph_process_start; nothing is left then. */
+enum ph_status ph_backend_process_start(struct ph_process *process,
+                                        const struct ph_process_options *options,
+                                        long *os, const char **why);
+
+/* Ends the whole tree; nothing when it has gone. */
+void ph_backend_process_kill(struct ph_process *process);
+
 /* ---- Called by the back end, inside ph_backend_poll ------------------------ */
 
 /* The read in flight has ended; chunk may be NULL unless status is PH_OK. */
@@ -268,6 +294,10 @@ void ph_folder_gone(struct ph_folder *folder);
 
 /* ph_backend_folder_close is finished: the portable half frees the folder. */
 void ph_folder_closed(struct ph_folder *folder);
+
+/* The program has ended; and, after that, the last process of its tree. */
+void ph_process_has_ended(struct ph_process *process, struct ph_exit how);
+void ph_process_has_gone(struct ph_process *process);
 
 /* ---- Helpers of the portable half ------------------------------------------ */
 

@@ -69,6 +69,9 @@ void ph_listener_leave(struct ph_pipe *pipe);
 /* Frees the listeners that have gone. */
 void ph_listeners_free(struct ph_port *port);
 
+/* Frees the processes that have gone. */
+void ph_processes_free(struct ph_port *port);
+
 /* NULL, or why the pipe can't read (write) at all now, with *status PH_OK for
  * misuse, or the outcome. */
 const char *ph_pipe_refuses(const struct ph_pipe *pipe, bool write,

@@ -140,6 +140,10 @@ enum ph_status ph_pipe_peer(struct ph_pipe *pipe, struct ph_peer *out, long *os)
 {
     if (pipe->state != PH_PIPE_CONNECTED)
         return PH_MISUSE;
+    if (pipe->child) {
+        *out = (struct ph_peer){.pid = pipe->child};
+        return PH_OK;
+    }
     return ph_backend_peer(pipe, out, os);
 }
 

@@ -66,6 +66,8 @@ static ssize_t receive_mode(struct linux_pipe *pipe, size_t want,
     if (want > PH_SCRATCH_SIZE)
         want = PH_SCRATCH_SIZE;
     *credentials = false;
+    if (pipe->base.child)
+        return read(pipe->watch.fd, scratch, want);
     return recv(pipe->watch.fd, scratch, want, MSG_DONTWAIT);
 }
 
@@ -132,14 +134,22 @@ static enum ph_status send_failed(struct linux_pipe *pipe, int error, long *os)
     return error == ENOBUFS ? PH_TOOBIG : ph_status_of_errno(error);
 }
 
+/* A child's stdin is no socket: there SIGPIPE has a handler (process_linux.c). */
+static ssize_t send_some(struct linux_pipe *pipe, const unsigned char *bytes,
+                         size_t len)
+{
+    if (pipe->base.child)
+        return write(pipe->watch.fd, bytes, len);
+    return send(pipe->watch.fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* PH_BUSY: the socket's buffer is full. */
 static enum ph_status put(struct linux_pipe *pipe, struct ph_op *op, long *os)
 {
     bool message = pipe->base.mode == PH_MODE_MESSAGE;
     while (op->out_done < op->out_len || (message && !op->out_len)) {
-        ssize_t sent =
-            send(pipe->watch.fd, op->out + op->out_done,
-                 op->out_len - op->out_done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = send_some(pipe, op->out + op->out_done,
+                                 op->out_len - op->out_done);
         int error = errno;
         if (sent >= 0)
             op->out_done += (size_t)sent;
@@ -240,7 +250,7 @@ enum ph_status ph_backend_flush(struct ph_pipe *base, struct ph_op *op,
     struct pollfd state = {.fd = pipe->watch.fd};
     int unread = 0;
     (void)op;
-    if (ioctl(pipe->watch.fd, SIOCOUTQ, &unread) != 0) {
+    if (ioctl(pipe->watch.fd, base->child ? FIONREAD : SIOCOUTQ, &unread)) {
         *os = errno;
         return PH_SYSTEM;
     }
@@ -257,6 +267,20 @@ void ph_backend_cancel_system(struct ph_op *op)
     assert(!"no operation of this back end runs in the system");
 }
 
+static enum ph_status peek_stream(struct linux_pipe *pipe, struct ph_peek *out,
+                                  long *os)
+{
+    struct pollfd state = {.fd = pipe->watch.fd, .events = POLLIN};
+    int all = 0;
+    if (ioctl(pipe->watch.fd, FIONREAD, &all) != 0) {
+        *os = errno;
+        return PH_SYSTEM;
+    }
+    out->available = (size_t)all;
+    poll(&state, 1, 0);
+    return !all && state.revents & POLLHUP ? PH_CLOSED : PH_OK;
+}
+
 enum ph_status ph_backend_peek(struct ph_pipe *base, struct ph_peek *out,
                                long *os)
 {
@@ -264,8 +288,11 @@ enum ph_status ph_backend_peek(struct ph_pipe *base, struct ph_peek *out,
     int all = 0;
     bool empty_message;
     char byte;
-    ssize_t got =
-        receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC, &empty_message);
+    ssize_t got;
+    if (base->child)
+        return peek_stream(pipe, out, os);
+    got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
+                  &empty_message);
     if (got < 0 && errno == ECONNRESET) {
         pipe->reset = true;
         got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
@@ -338,7 +365,8 @@ void ph_backend_close(struct ph_pipe *base)
 {
     struct linux_pipe *pipe = linux_pipe_of(base);
     assert(base->attached && !base->reading && !base->writing);
-    drain_input(pipe);
+    if (!base->child)
+        drain_input(pipe);
     arm(pipe, 0);
     close(pipe->watch.fd);
     pipe->watch.fd = -1;

@@ -26,6 +26,7 @@ void ph_port_destroy(struct ph_port *port)
     assert(!port->counts.pipes && !port->counts.operations);
     assert(!port->counts.listeners && !port->counts.timers);
     assert(!port->counts.folders);
+    assert(!port->counts.processes);
     ph_backend_port_close(port);
 }
 
@@ -55,12 +56,13 @@ static void free_dead(struct ph_port *port)
         port->counts.pipes--;
     }
     ph_listeners_free(port);
+    ph_processes_free(port);
 }
 
 static int64_t longest_wait(const struct ph_port *port, int64_t wait_us)
 {
     if (port->ready || port->ended || port->dead || port->dead_listeners ||
-        atomic_load(&port->posts))
+        port->dead_processes || atomic_load(&port->posts))
         return 0;
     if (wait_us <= 0)
         return 0;

@@ -3,6 +3,7 @@
 #ifndef PH_SYSTEM_LINUX_H
 #define PH_SYSTEM_LINUX_H
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -48,6 +49,39 @@ struct linux_listener {
     bool warned;            /* of that, until an accept succeeds again */
     struct ph_timer resume; /* ends the pause */
 };
+
+/* The handle of a process is the socket that its supervisor holds the other end
+ * of: the end of that process, however it ends, is seen there. */
+struct linux_process {
+    struct ph_process base;
+    struct watch control;
+    pid_t supervisor;
+};
+
+/* What a supervisor is told before it becomes one. Descriptors: -1 is none. */
+struct ph_launch {
+    const struct ph_process_options *options;
+    const char *program; /* what to run, from any folder */
+    int streams[3]; /* of the program; maybe one for two of them */
+    int control;    /* the supervisor's end */
+    int report;     /* takes struct ph_launched, until the program runs */
+    sigset_t mask;  /* of the program */
+};
+
+/* Which step of the launch this is about; each is one write. */
+enum ph_launch_step { PH_LAUNCH_FORK, PH_LAUNCH_FOLDER, PH_LAUNCH_EXEC };
+struct ph_launched {
+    enum ph_launch_step step;
+    int error; /* 0: the fork succeeded, as pid */
+    pid_t pid;
+};
+
+/* The life of a supervisor, after the fork: starts the program, takes in the
+ * orphans of its tree, and ends when nothing of it is left. On a byte from the
+ * control socket, or at its end, it kills the tree. Says struct ph_exit there
+ * when the program ends. Calls only what is allowed after a fork in a program
+ * with threads. */
+_Noreturn void ph_supervise(const struct ph_launch *launch);
 
 static inline struct linux_port *linux_port_of(struct ph_port *port)
 {

@@ -138,6 +138,14 @@ enum ph_status ph_win_descriptor(struct win_port *port,
 enum ph_status ph_win_check_owner(struct win_port *port, HANDLE handle,
                                   long *os, const char **why);
 
+/* A command line that a program takes apart into these arguments, and its
+ * environment in one block; allocated. NULL: no memory or not valid UTF-8. */
+wchar_t *ph_win_command_line(const char *const *argv);
+wchar_t *ph_win_environment(const char *const *env);
+
+/* Why this can't be started as it is, or NULL. */
+const char *ph_win_refuses_program(const char *program);
+
 /* Ends the helper threads; none works any more. */
 void ph_win_flushers_close(struct win_port *port);
 

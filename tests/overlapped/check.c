@@ -11,6 +11,11 @@ struct bed_pipe {
     struct bed_pipe *next;
 };
 
+struct bed_process {
+    struct ph_process *process;
+    struct bed_process *next;
+};
+
 static struct {
     int passed, failed, skipped;
     char reason[400];
@@ -75,14 +80,17 @@ static bool anything_left(struct bed *bed)
 {
     struct ph_counts counts = ph_port_counts(bed->port);
     return counts.pipes || counts.operations || counts.timers ||
-           counts.listeners || counts.folders;
+           counts.listeners || counts.folders || counts.processes;
 }
 
 static void strip(struct bed *bed)
 {
     int64_t limit = ph_port_clock(bed->port) + CHECK_WAIT_US;
+    struct bed_process *process;
     struct bed_pipe *pipe;
     struct bed_op *op;
+    for (process = bed->processes; process; process = process->next)
+        ph_process_release(process->process);
     for (pipe = bed->pipes; pipe; pipe = pipe->next)
         ph_pipe_release(pipe->pipe);
     for (op = bed->ops; op; op = op->next)
@@ -95,9 +103,9 @@ static void report_left(struct bed *bed)
 {
     struct ph_counts counts = ph_port_counts(bed->port);
     printf("# left: %zu pipes, %zu operations, %zu timers, %zu listeners, "
-           "%zu folders\n",
+           "%zu folders, %zu processes\n",
            counts.pipes, counts.operations, counts.timers, counts.listeners,
-           counts.folders);
+           counts.folders, counts.processes);
 }
 
 static void unmake(struct bed *bed)
@@ -112,6 +120,11 @@ static void unmake(struct bed *bed)
         struct bed_pipe *pipe = bed->pipes;
         bed->pipes = pipe->next;
         free(pipe);
+    }
+    while (bed->processes) {
+        struct bed_process *process = bed->processes;
+        bed->processes = process->next;
+        free(process);
     }
     ph_port_destroy(bed->port);
 }
@@ -183,6 +196,14 @@ struct ph_pipe *bed_pipe(struct bed *bed)
     item->next = bed->pipes;
     bed->pipes = item;
     return item->pipe;
+}
+
+void bed_process(struct bed *bed, struct ph_process *process)
+{
+    struct bed_process *item = get(sizeof *item);
+    item->process = process;
+    item->next = bed->processes;
+    bed->processes = item;
 }
 
 /* ---- Waiting ------------------------------------------------------------ */

@@ -17,6 +17,7 @@ struct bed {
     int calls; /* of `done`, of all operations */
     struct bed_op *ops;
     struct bed_pipe *pipes;
+    struct bed_process *processes;
 };
 
 /* An operation that counts its calls. */
@@ -51,6 +52,9 @@ int tests_end(void);
 /* Objects of the bed. A pipe has one reference, the bed's. */
 struct ph_op *bed_op(struct bed *bed);
 struct ph_pipe *bed_pipe(struct bed *bed);
+
+/* Takes over the one reference. */
+void bed_process(struct bed *bed, struct ph_process *process);
 
 /* How often op->done was called. */
 int bed_calls(const struct ph_op *op);
