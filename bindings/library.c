@@ -238,6 +238,13 @@ static int check_options(lua_State *L)
     return 0;
 }
 
+/* place() -> "file:line: " of the script's line that is being run, or "" */
+static int place(lua_State *L)
+{
+    ph_push_place(L);
+    return 1;
+}
+
 /* index(table, what) -> a function for __index: what the table has, and for
  * other keys an error that names the nearest one */
 static int strict_index(lua_State *L)
@@ -270,6 +277,7 @@ static const luaL_Reg functions[] = {
     {"failure", failure},
     {"is_info", is_info},
     {"check_options", check_options},
+    {"place", place},
     {"index", strict_index},
     {"guard", guard},
     {"library_source", library_source},

@@ -164,9 +164,17 @@ int ph_push_result(lua_State *L, struct ph_op *op, int pipe_index)
     return 1;
 }
 
+/* The sentence, and below it the lines of `report` where there are some. */
 static int info_tostring(lua_State *L)
 {
     lua_getfield(L, 1, "message");
+    if (lua_getfield(L, 1, "report") != LUA_TSTRING) {
+        lua_pop(L, 1);
+        return 1;
+    }
+    lua_pushliteral(L, "\n");
+    lua_insert(L, -2);
+    lua_concat(L, 3);
     return 1;
 }
 

@@ -1,204 +1,129 @@
 -- SPDX-License-Identifier: MIT
--- pipehost.handshake: a client's conversation as named steps, each with its
--- deadline; and pipehost.client for direct style.
+-- pipehost.handshake: a conversation as named steps, each with its deadline;
+-- pipehost.play: the same on a pipe that is open; pipehost.client: direct style.
 local core = require "pipehost.core"
-local hex = require "pipehost.hex"
+local lists = require "pipehost.handshake.list"
+local misuse = require "pipehost.misuse"
 local pipe = require "pipehost.pipe"
+local play = require "pipehost.handshake.play"
+local retries = require "pipehost.handshake.retry"
+local steps = require("pipehost.handshake.steps").steps
 
----@class pipehost.step
----@field kind string
----@field name string
----@field timeout? number ms
+local open_names = { "mode", "wait", "peer", "max_message" }
+local option_names = { "pipe", "steps", "timeout", "deadline", "retry", "trace", table.unpack(open_names) }
+local play_names = { "timeout", "deadline", "trace", "captures" }
 
-local steps = {}
+-- Checks ------------------------------------------------------------------------------
 
-local function new_step(kind, options, names, fields)
-  options = options or {}
-  core.check_options(options, names, "steps." .. kind)
-  for key, value in pairs(options) do
-    fields[key] = value
-  end
-  fields.kind = kind
-  fields.name = fields.name or kind
-  return fields
+local function is_time(value)
+  return value == nil or type(value) == "number" and value >= 0
 end
 
----Sends one message.
----@param data string
----@param options? { name?: string, timeout?: number }
----@return pipehost.step
-function steps.send(data, options)
-  if type(data) ~= "string" then
-    error("steps.send: a string is sent, this is a " .. type(data), 2)
-  end
-  return new_step("send", options, { "name", "timeout" }, { data = data })
-end
-
----Reads one message, which is to be `what`: a struct (its values become the
----capture) or a literal.
----@param what pipehost.struct | string
----@param options? { name?: string, timeout?: number, as?: string }
----@return pipehost.step
-function steps.expect(what, options)
-  local is_struct = type(what) == "table" and what.unpack ~= nil
-  if not is_struct and type(what) ~= "string" then
-    error("steps.expect: a struct or a string is expected, this is a " .. type(what), 2)
-  end
-  return new_step("expect", options, { "name", "timeout", "as" }, { what = what })
-end
-
----Waits until the other end closes.
----@param options? { name?: string, timeout?: number }
----@return pipehost.step
-function steps.expect_close(options)
-  return new_step("expect_close", options, { "name", "timeout" }, {})
-end
-
----Closes our end.
----@param options? { name?: string }
----@return pipehost.step
-function steps.close(options)
-  return new_step("close", options, { "name" }, {})
-end
-
--- Playing ---------------------------------------------------------------------
-
--- One run of the steps on an open pipe.
-local function new_play(conn, options)
-  return { conn = conn, captures = {}, transcript = {}, trace = options.trace, timeout = options.timeout }
-end
-
-local function note(play, direction, bytes)
-  local entry = { direction = direction, bytes = bytes }
-  play.transcript[#play.transcript + 1] = entry
-  if play.trace then
-    play.trace(direction, bytes)
-  end
-end
-
-local function protocol(expected, got)
-  local nothing, code, info = core.failure("protocol", "expect", nil,
-    ("expected %s, got %s"):format(expected, hex.line(got)))
-  info.expected, info.got = expected, got
-  return nothing, code, info
-end
-
-local play_step = {}
-
-function play_step.send(play, step, ms)
-  note(play, ">", step.data)
-  return play.conn:send(step.data, ms)
-end
-
-function play_step.expect(play, step, ms)
-  local message, code, info = play.conn:receive(ms)
-  if message == nil then
-    return nil, code, info
-  end
-  note(play, "<", message)
-  local value = message
-  if type(step.what) == "string" then
-    if message ~= step.what then
-      return protocol(hex.line(step.what), message)
-    end
-  else
-    local why
-    value, code, why = step.what:unpack(message)
-    if not value then
-      return protocol(("%s (%s)"):format(step.what, why.message), message)
-    end
-  end
-  if step.as then
-    play.captures[step.as] = value
-  end
-  return true
-end
-
-function play_step.expect_close(play, _, ms)
-  local message, code, info = play.conn:receive(ms)
-  if message then
-    note(play, "<", message)
-    return protocol("the other end to close", message)
-  elseif code == "closed" then
-    return true
-  end
-  return nil, code, info
-end
-
-function play_step.close(play)
-  return play.conn:close()
-end
-
-local function play_all(play, list)
-  for i, step in ipairs(list) do
-    local ok, code, info = play_step[step.kind](play, step, step.timeout or play.timeout)
-    if not ok then
-      info.step, info.transcript = { index = i, name = step.name }, play.transcript
-      info.message = ("step %d (%s): %s"):format(i, step.name, info.message)
-      return nil, code, info
-    end
-  end
-  return play.captures
-end
-
--- Handshake -------------------------------------------------------------------
-
-local option_names = { "pipe", "timeout", "steps", "retry", "mode", "trace" }
-local retry_names = { "times", "backoff" }
-local may_retry = { absent = true, busy = true, timeout = true }
-
-local function check(options)
+local function check_options(options, names, what)
   if type(options) ~= "table" then
-    error("pipehost.handshake: takes a table of options", 3)
+    misuse("%s: options are a table, this is a %s", what, type(options))
   end
-  core.check_options(options, option_names, "pipehost.handshake")
-  if options.retry then
-    core.check_options(options.retry, retry_names, "pipehost.handshake retry")
-  end
-  if type(options.pipe) ~= "string" then
-    error("pipehost.handshake: option 'pipe' is the pipe's name", 3)
-  end
-  if type(options.steps) ~= "table" or #options.steps == 0 then
-    error("pipehost.handshake: option 'steps' is a list of steps", 3)
-  end
-  for i, step in ipairs(options.steps) do
-    if type(step) ~= "table" or not play_step[step.kind] then
-      error(("pipehost.handshake: step %d is no step; use pipehost.steps"):format(i), 3)
+  core.check_options(options, names, what)
+  for _, name in ipairs { "timeout", "deadline" } do
+    if not is_time(options[name]) then
+      misuse("%s: option '%s' is a number of milliseconds", what, name)
     end
+  end
+  if options.trace ~= nil and type(options.trace) ~= "function" then
+    misuse("%s: option 'trace' is a function(direction, bytes)", what)
   end
 end
 
-local function attempt(options)
-  local conn <close>, code, info = pipe.open(options.pipe, { mode = options.mode, timeout = options.timeout })
+local function check_steps(list, what)
+  local ok, message = pcall(lists.check, list)
+  if not ok then
+    misuse(what .. (message:find "^step" and ": " or " ") .. message)
+  end
+end
+
+-- Handshake ---------------------------------------------------------------------------
+
+-- What is left of the deadline, or less.
+local function bounded(ms, deadline)
+  local left = deadline and math.max(deadline.at - pipe.now(), 0)
+  return left and ms and math.min(ms, left) or left or ms
+end
+
+local function attempt(options, deadline)
+  local begin = pipe.now()
+  local open = { timeout = bounded(options.timeout, deadline) }
+  for _, name in ipairs(open_names) do
+    open[name] = options[name]
+  end
+  local conn <close>, code, info = pipe.open(options.pipe, open)
   if not conn then
     info.step = { index = 0, name = "open" }
+    info.message = ("handshake %s: %s"):format(options.pipe, info.message)
     return nil, code, info
   end
-  return play_all(new_play(conn, options), options.steps)
+  -- The values come before the pipe is closed.
+  local captures, events, why = play(conn, options.steps, {
+    timeout = options.timeout, deadline = deadline, trace = options.trace, begin = begin,
+  })
+  return captures, events, why
 end
 
----Opens the pipe and plays the steps. On failure info has step, expected, got
----and transcript. Retried are absent, busy and timeout.
----@param options { pipe: string, steps: pipehost.step[], timeout?: number, mode?: string, retry?: { times?: integer, backoff?: number }, trace?: fun(direction: string, bytes: string) }
+---@class pipehost.handshake_options
+---@field pipe string
+---@field steps pipehost.step[]
+---@field timeout? number ms of the open and of each step
+---@field deadline? number ms of all of it, further tries included
+---@field retry? pipehost.retry
+---@field trace? fun(direction: string, bytes: string)
+---@field mode? "message" | "byte" and the others as for pipe.open
+---@field wait? "exists" | "free" | "no"
+---@field peer? "user" | "any"
+---@field max_message? integer
+
+---Opens the pipe and plays the steps. On failure info has `step`, `expected`, `got`,
+---`transcript`, `tries` and, as lines for people, `report`.
+---@param options pipehost.handshake_options
 ---@return table? captures
----@return string? code
+---@return pipehost.handshake.event[] | string transcript, or the code
 ---@return table? info
 local function run(options)
-  check(options)
-  local retry = options.retry or {}
-  local pause = retry.backoff or 200
-  local captures, code, info
-  for try = 0, retry.times or 0 do
-    if try > 0 then
-      pipe.sleep(pause)
-      pause = pause * 2
-    end
-    captures, code, info = attempt(options)
-    if captures or not may_retry[code] then
-      break
+  check_options(options, option_names, "pipehost.handshake")
+  if type(options.pipe) ~= "string" then
+    misuse "pipehost.handshake: option 'pipe' is the pipe's name"
+  end
+  check_steps(options.steps, "pipehost.handshake: option 'steps'")
+  local retry = retries.of(options.retry)
+  local deadline = options.deadline and { at = pipe.now() + options.deadline, ms = options.deadline }
+  while true do
+    local captures, events, info = attempt(options, deadline)
+    if captures then
+      return captures, events
+    elseif not retry:again(events, deadline) then
+      info.tries = retry.tries
+      if retry.tries > 1 then
+        info.message = ("%s, after %d tries"):format(info.message, retry.tries)
+      end
+      return nil, events, info
     end
   end
-  return captures, code, info
+end
+
+---Plays steps on an open pipe: of a client, a connection of a server, a created
+---instance.
+---@param conn userdata
+---@param list pipehost.step[]
+---@param options? { timeout?: number, deadline?: number, trace?: function, captures?: table }
+---@return table? captures
+---@return pipehost.handshake.event[] | string transcript, or the code
+---@return table? info
+local function play_on(conn, list, options)
+  options = options == nil and {} or options
+  check_options(options, play_names, "pipehost.play")
+  check_steps(list, "pipehost.play: its second argument")
+  return play(conn, list, {
+    timeout = options.timeout, trace = options.trace, captures = options.captures,
+    deadline = options.deadline and { at = pipe.now() + options.deadline, ms = options.deadline },
+  })
 end
 
 ---Opens the pipe, calls fn(pipe) and closes it whatever happens.
@@ -208,7 +133,7 @@ end
 ---@return any ... fn's results, or nil, code, info
 local function client(name, options, fn)
   if type(fn) ~= "function" then
-    error("pipehost.client(name, options, fn): fn is a function", 2)
+    misuse "pipehost.client(name, options, fn): fn is a function"
   end
   local conn <close>, code, info = pipe.open(name, options)
   if not conn then
@@ -221,4 +146,4 @@ local function client(name, options, fn)
   return closing(fn(conn))
 end
 
-return { run = run, steps = steps, client = client }
+return { run = run, play = play_on, steps = steps, client = client }

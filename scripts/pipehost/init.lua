@@ -12,6 +12,7 @@ local M = {
   struct = require "pipehost.struct",
   server = server.declare,
   handshake = handshake.run,
+  play = handshake.play,
   steps = handshake.steps,
   client = handshake.client,
   on_start = lifecycle.on_start,

@@ -38,8 +38,9 @@
 --   rest      true: numbers without a name stay numbers; bits without a name
 --             come and go as the number `rest` in the table
 --   default   packed when the value is missing
-local codec = require "pipehost.struct.codec"
 local core = require "pipehost.core"
+local show = require "pipehost.show"
+local codec = require "pipehost.struct.codec"
 local dump = require "pipehost.struct.dump"
 local failures = require "pipehost.struct.failure"
 local layouts = require "pipehost.struct.layout"
@@ -61,11 +62,11 @@ Struct.__index = Struct
 
 local function check_names(layout, values)
   if type(values) ~= "table" then
-    return fail((": a table of its fields expected, got %s"):format(failures.show(values)))
+    return fail((": a table of its fields expected, got %s"):format(show.value(values)))
   end
   for name in pairs(values) do
     if not layout.index[name] then
-      local _, failure = fail(failures.near(name, layout.names), "." .. tostring(name))
+      local _, failure = fail(show.near(name, layout.names), "." .. tostring(name))
       failure.what = "unknown field"
       return nil, failure
     end

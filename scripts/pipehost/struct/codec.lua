@@ -12,6 +12,7 @@
 -- struct costs one string.pack, and one more for each such field. encode and
 -- decode do not raise but return nil and a failure, so that the path and offset
 -- are put together only when something is wrong.
+local show = require "pipehost.show"
 local failures = require "pipehost.struct.failure"
 local text = require "pipehost.struct.text"
 
@@ -42,7 +43,7 @@ M.MOST_ELEMENTS = 65536
 function M.reason(codec, value, message)
   local reason = message:gsub("^bad argument #%d+ to '[^']*' ", ""):gsub("^%((.*)%)$", "%1")
   if reason:find("overflow", 1, true) or reason:find("size", 1, true) then
-    reason = ("%s does not fit %s (%s)"):format(failures.show(value), codec.code, reason)
+    reason = ("%s does not fit %s (%s)"):format(show.value(value), codec.code, reason)
   end
   return reason
 end

@@ -2,6 +2,7 @@
 -- What a field of pipehost.struct lays over its type: names of numbers, a count,
 -- a constant. Each function takes a codec and returns another one; what it
 -- refuses is raised as a message without a place.
+local show = require "pipehost.show"
 local codec = require "pipehost.struct.codec"
 local failures = require "pipehost.struct.failure"
 
@@ -69,7 +70,7 @@ function M.enum(base, order, numbers, open)
       elseif open and math.type(value) == "integer" then
         return value
       end
-      return fail((": %s is none of its names%s"):format(failures.show(value), failures.near(value, listed)))
+      return fail((": %s is none of its names%s"):format(show.value(value), show.near(value, listed)))
     end,
     decode = function(number)
       local name = names[number] or open and number
@@ -111,13 +112,13 @@ function M.flags(base, order, bits, open)
   local function add(number, name, value)
     if open and name == "rest" then
       if math.type(value) ~= "integer" or value & known ~= 0 then
-        return fail((": rest is a number of bits without names, got %s"):format(failures.show(value)))
+        return fail((": rest is a number of bits without names, got %s"):format(show.value(value)))
       end
       return number | value
     elseif not bits[name] then
-      return fail((": %s is none of its flags%s"):format(failures.show(name), failures.near(name, listed)))
+      return fail((": %s is none of its flags%s"):format(show.value(name), show.near(name, listed)))
     elseif type(value) ~= "boolean" then
-      return fail((": flag '%s' is true or false, got %s"):format(name, failures.show(value)))
+      return fail((": flag '%s' is true or false, got %s"):format(name, show.value(value)))
     end
     return value and number | bits[name] or number
   end
@@ -125,7 +126,7 @@ function M.flags(base, order, bits, open)
   return codec.derive(base, {
     encode = function(set)
       if type(set) ~= "table" then
-        return fail((": a table of flags expected, as { %s = true }, got %s"):format(listed[1], failures.show(set)))
+        return fail((": a table of flags expected, as { %s = true }, got %s"):format(listed[1], show.value(set)))
       end
       local number = 0
       for name, value in pairs(set) do
@@ -156,11 +157,11 @@ end
 
 local function check_elements(values, count)
   if type(values) ~= "table" then
-    return fail((": a list of %d expected, got %s"):format(count, failures.show(values)))
+    return fail((": a list of %d expected, got %s"):format(count, show.value(values)))
   end
   for key in pairs(values) do
     if math.type(key) ~= "integer" or key < 1 or key > count then
-      return fail((": a list of %d expected, but it has the key %s"):format(count, failures.show(key)))
+      return fail((": a list of %d expected, but it has the key %s"):format(count, show.value(key)))
     end
   end
   return true
@@ -250,7 +251,7 @@ function M.constant(base, order, value)
     encode = function(given)
       local same = given == nil and bytes or codec.to_bytes(base, order, given)
       if same ~= bytes then
-        return fail((" is always %s, not %s"):format(failures.show(expected), failures.show(given)))
+        return fail((" is always %s, not %s"):format(show.value(expected), show.value(given)))
       end
       return bytes
     end,

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- The bytes of a pipehost.struct for people: each field's offset, bytes and
 -- value. Nothing is taken for granted about the bytes.
+local show = require "pipehost.show"
 local codec = require "pipehost.struct.codec"
 local failures = require "pipehost.struct.failure"
 
@@ -27,11 +28,11 @@ local function add(out, offset, part, text)
 end
 
 -- The bytes stand beside it, so numbers need no hex and text no quotes.
-local function show(value)
-  if type(value) == "number" or failures.is_line(value) and value ~= "" then
+local function show_plain(value)
+  if type(value) == "number" or show.is_line(value) and value ~= "" then
     return tostring(value)
   end
-  return failures.show(value)
+  return show.value(value)
 end
 
 local function value_text(of_field, order, part)
@@ -47,7 +48,7 @@ local function value_text(of_field, order, part)
   if value == nil then
     return "(" .. failures.difference(failure) .. ")"
   end
-  return show(value)
+  return show_plain(value)
 end
 
 local dump_field, dump_fields
@@ -67,7 +68,7 @@ local function dump_inner(out, of_field, order, offset, label, depth)
   local wrong = ""
   local constant = of_field.constant
   if constant and out.bytes:sub(offset + 1, offset + of_field.size) ~= constant then
-    wrong = "  (expected " .. failures.show(constant) .. ")"
+    wrong = "  (expected " .. show.value(constant) .. ")"
   end
   add(out, offset, "", ("  "):rep(depth) .. label .. ":" .. wrong)
   if of_field.struct then

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Text of a fixed width in a pipehost.struct: char[n] and wchar[n].
+local show = require "pipehost.show"
 local failures = require "pipehost.struct.failure"
 
 local fail, unexpected, within = failures.fail, failures.unexpected, failures.within
@@ -24,7 +25,7 @@ function M.char(width)
       if why then
         return fail(why)
       elseif #value > width then
-        return fail((": %s has %d bytes, but char[%d] holds %d"):format(failures.show(value), #value, width, width))
+        return fail((": %s has %d bytes, but char[%d] holds %d"):format(show.value(value), #value, width, width))
       end
       return value
     end,
@@ -85,12 +86,12 @@ function M.wchar(width, most)
       end
       local length, at = utf8.len(value)
       if not length then
-        return fail((": no UTF-8 at byte %d of %s"):format(at, failures.show(value)))
+        return fail((": no UTF-8 at byte %d of %s"):format(at, show.value(value)))
       end
       local units = to_utf16(value)
       if #units > width then
         return fail((": %s has %d units of UTF-16, but wchar[%d] holds %d"):format(
-          failures.show(value), #units, width, width))
+          show.value(value), #units, width, width))
       end
       return string.pack("<" .. ("H"):rep(#units), table.unpack(units))
     end,
