@@ -95,9 +95,8 @@ static size_t shown(const struct ph_log *log, const char *text)
     return trace && !log->traces ? (size_t)(trace - text) : strlen(text);
 }
 
-static void format_text(const struct ph_log *log, struct line *line,
-                        enum ph_level level,
-                        const struct ph_log_origin *origin, const char *text)
+static void format_head(const struct ph_log *log, struct line *line,
+                        enum ph_level level, const struct ph_log_origin *origin)
 {
     static const char *const colours[] = {"\33[2m", "", "\33[33m", "\33[31m"};
     char number[32];
@@ -111,7 +110,26 @@ static void format_text(const struct ph_log *log, struct line *line,
         snprintf(number, sizeof number, "#%u: ", origin->generation);
         add_text(line, number);
     }
-    add(line, text, shown(log, text));
+}
+
+/* The fields end the first line, whatever is below it. */
+static void format_body(const struct ph_log *log, struct line *line,
+                        const char *text, const char *const *fields,
+                        size_t count)
+{
+    size_t len = shown(log, text), first = strcspn(text, "\n");
+    if (first > len)
+        first = len;
+    add(line, text, first);
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        add_text(line, " ");
+        add_text(line, fields[i]);
+        add_text(line, "=");
+        add_text(line, fields[i + 1]);
+    }
+    add(line, text + first, len - first);
+    if (log->colour)
+        add_text(line, "\33[0m");
 }
 
 void ph_log_line(const struct ph_log *log, enum ph_level level,
@@ -125,15 +143,8 @@ void ph_log_line(const struct ph_log *log, enum ph_level level,
     if (log->json) {
         format_json(&line, level, origin, text, fields, count);
     } else {
-        format_text(log, &line, level, origin, text);
-        for (size_t i = 0; i + 1 < count; i += 2) {
-            add_text(&line, " ");
-            add_text(&line, fields[i]);
-            add_text(&line, "=");
-            add_text(&line, fields[i + 1]);
-        }
-        if (log->colour)
-            add_text(&line, "\33[0m");
+        format_head(log, &line, level, origin);
+        format_body(log, &line, text, fields, count);
     }
     line.bytes[line.len++] = '\n';
     fwrite(line.bytes, 1, line.len, log->to);

@@ -58,7 +58,6 @@ local function attempt(options, deadline)
   local conn <close>, code, info = pipe.open(options.pipe, open)
   if not conn then
     info.step = { index = 0, name = "open" }
-    info.message = ("handshake %s: %s"):format(options.pipe, info.message)
     return nil, code, info
   end
   -- The values come before the pipe is closed.

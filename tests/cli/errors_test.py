@@ -62,7 +62,7 @@ class Scripts(cli.Case):
             ('timeout = "long"', "'timeout'.*milliseconds"),
             ("timeout = -1", "'timeout'.*milliseconds"),
             ("session = 5", "'session' is a function"),
-            ("session = function() end", "either on_message or session"),
+            ("session = function() end", "one of on_message, session and steps"),
             ('mode = "bytes"', "mode"),
             ('mode = "byte"', "mode"),
             ("on_error = 7", "'on_error'"),

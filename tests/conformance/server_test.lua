@@ -186,8 +186,8 @@ function tests.test_declarations_that_are_none()
   local name = t.name()
   for part, options in pairs {
     ["option 'name'"] = { on_message = echo },
-    ["either on_message or session"] = { name = name },
-    ["needs either"] = { name = name, on_message = echo, session = echo },
+    ["needs one of on_message, session and steps"] = { name = name },
+    ["needs one of on_message"] = { name = name, on_message = echo, session = echo },
     ["a byte pipe has a session"] = { name = name, mode = "byte", on_message = echo },
     ["'on_message' is a function"] = { name = name, on_message = "echo" },
     ["'timeout' is a number"] = { name = name, on_message = echo, timeout = "5 s" },

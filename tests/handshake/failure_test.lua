@@ -171,7 +171,7 @@ function tests.test_the_open()
   local name = t.name()
   local info = talk.fails("absent", name, { s.close() }, { wait = "no" })
   t.assertEquals(info.step, { index = 0, name = "open" })
-  t.assertStrContains(info.message, ("handshake %s: open %s: there is no such pipe (absent"):format(name, name))
+  t.assertStrContains(info.message, ("open %s: there is no such pipe (absent"):format(name))
   t.assertEquals(tostring(info), info.message)
   local byte = talk.sending "x"
   talk.fails("mode", byte, { s.close() }, { mode = "message" })

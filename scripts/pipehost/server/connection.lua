@@ -5,7 +5,9 @@
 -- on_message and sends replies. Everything else comes here: dispatch(kind,
 -- conn, …) runs in a worker and gives nil to go on, or the reason of the end.
 local core = require "pipehost.core"
+local lists = require "pipehost.handshake.list"
 local log = require "pipehost.log"
+local play = require "pipehost.handshake.play"
 
 local function fields(conn, code)
   return { pipe = conn.server.name, connection = conn.id, code = code }
@@ -64,15 +66,46 @@ local function run_session(conn)
   return "closed"
 end
 
+-- Why the steps of a connection failed, for its on_close.
+local failures = setmetatable({}, { __mode = "k" })
+
+local function play_steps(conn, steps, options)
+  if type(steps) == "function" then
+    steps = steps(conn)
+    local ok, message = pcall(lists.check, steps)
+    if not ok then
+      error(("server %s: what the function 'steps' gave: %s"):format(conn.server.name, message), 0)
+    end
+  end
+  return play(conn, steps, options)
+end
+
+-- What they capture is the connection's state.
+local function run_steps(conn)
+  local options = conn.server.options
+  local ok, done, code, info = call(conn, play_steps, options.steps, {
+    timeout = options.timeout, captures = conn.state,
+  })
+  if not ok then
+    return script_error(conn, done, code)
+  elseif done then
+    return "closed"
+  end
+  failures[conn] = info
+  warn(conn, code, tostring(info))
+  return reason_of(code)
+end
+
 local kinds = {}
 
 function kinds.opened(conn)
   log.debug(("server %s: connected"):format(conn.server.name), fields(conn))
   local reason = opened(conn)
-  if reason or conn.server.options.on_message then
+  local options = conn.server.options
+  if reason or options.on_message then
     return reason
   end
-  return run_session(conn)
+  return options.steps and run_steps(conn) or run_session(conn)
 end
 
 -- on_message raised, or returned anything but a reply or nothing.
@@ -95,7 +128,7 @@ function kinds.ended(conn, reason, _, code, info)
   end
   local on_close = conn.server.options.on_close
   if on_close then
-    local ok, message = call(conn, on_close, reason)
+    local ok, message = call(conn, on_close, reason, failures[conn])
     if not ok then
       log.error(message, fields(conn, "error"))
     end

@@ -1,13 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- The options of pipehost.server: their names, and what each may be.
 local core = require "pipehost.core"
+local lists = require "pipehost.handshake.list"
 
 local M = {}
 
 local names = {
   "name", "mode", "access", "direction", "timeout", "idle_timeout", "backlog", "max_instances",
   "max_message", "first", "on_open", "on_message", "on_close", "on_error", "session", "on_reload",
-  "state_version", "migrate", "on_adopt",
+  "state_version", "migrate", "on_adopt", "steps",
 }
 local function_names = { "on_open", "on_message", "on_close", "session", "on_adopt" }
 local reload_ways = { handover = true, finish = true, close = true }
@@ -17,11 +18,23 @@ M.create_names = {
   "mode", "access", "direction", "timeout", "backlog", "max_instances", "max_message", "first",
 }
 
+local function need_one_way(options, need)
+  local ways = 0
+  for _, name in ipairs { "on_message", "session", "steps" } do
+    ways = ways + (options[name] ~= nil and 1 or 0)
+  end
+  need(ways == 1, "needs one of on_message, session and steps")
+  if options.steps ~= nil and type(options.steps) ~= "function" then
+    local ok, message = pcall(lists.check, options.steps)
+    need(ok, "option 'steps'" .. (ok and "" or (message:find "^step" and ": " or " ") .. message))
+  end
+end
+
 local function need_functions(options, need)
   for _, name in ipairs(function_names) do
     need(options[name] == nil or type(options[name]) == "function", ("option '%s' is a function"):format(name))
   end
-  need((options.on_message ~= nil) ~= (options.session ~= nil), "needs either on_message or session")
+  need_one_way(options, need)
   need(options.on_message == nil or (options.mode or "message") == "message",
     "on_message needs mode = \"message\"; a byte pipe has a session")
   local on_error = options.on_error
