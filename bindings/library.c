@@ -285,6 +285,15 @@ static const luaL_Reg functions[] = {
     {NULL, NULL},
 };
 
+static void push_names(lua_State *L, const char *const *names)
+{
+    lua_newtable(L);
+    for (lua_Integer i = 1; *names; i++) {
+        lua_pushstring(L, *names++);
+        lua_rawseti(L, -2, i);
+    }
+}
+
 void ph_library_open(lua_State *L)
 {
     luaL_openlibs(L);
@@ -297,6 +306,10 @@ void ph_library_open(lua_State *L)
     ph_task_open(L);
     ph_open_open(L);
     ph_server_open(L);
+    ph_push_types(L);
+    lua_setfield(L, -2, "types");
+    push_names(L, ph_conn_fields);
+    lua_setfield(L, -2, "connection_fields");
     luaL_getmetatable(L, PH_PIPE);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "methods");

@@ -111,13 +111,25 @@ static int raise_of(lua_State *L, const char *what)
     return lua_error(L);
 }
 
+static void push_all(lua_State *L, const char *const *names)
+{
+    lua_pushliteral(L, "");
+    for (const char *before = "; there are "; *names; before = ", ") {
+        lua_pushfstring(L, "%s'%s'", before, *names++);
+        lua_concat(L, 2);
+    }
+}
+
 static int unknown_option(lua_State *L, const char *key,
                           const char *const *names, const char *what)
 {
     struct search search = search_for(key);
     try_names(&search, names);
     lua_pushfstring(L, "unknown option '%s'", key);
-    push_nearest(L, &search);
+    if (search.nearest)
+        push_nearest(L, &search);
+    else
+        push_all(L, names);
     lua_concat(L, 2);
     return raise_of(L, what);
 }
@@ -176,8 +188,17 @@ static int index_or_raise(lua_State *L)
                             lua_tostring(L, lua_upvalueindex(2)));
 }
 
+void ph_push_types(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, "pipehost.types");
+}
+
 void ph_push_index(lua_State *L, const char *what)
 {
+    ph_push_types(L);
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, what);
+    lua_pop(L, 1);
     lua_pushstring(L, what);
     lua_pushcclosure(L, index_or_raise, 2);
 }

@@ -21,6 +21,9 @@ void ph_check_options(lua_State *L, int index, const char *const *names,
 int ph_unknown_field(lua_State *L, int index, const char *const *more,
                      const char *what);
 
+/* Pushes the table of all that ph_push_index was called for: what -> table. */
+void ph_push_types(lua_State *L);
+
 /* Pops a table and pushes a function for __index: what the table has, and for
  * other keys ph_unknown_field. */
 void ph_push_index(lua_State *L, const char *what);

@@ -43,21 +43,21 @@ end
 local call_options = { "timeout", "wait", "max_message", "peer" }
 
 ---Opens the pipe, writes one message, reads the reply and closes, all under one
----deadline (opts.timeout, ms).
+---deadline (options.timeout, ms).
 ---@param name string
 ---@param data string
----@param opts? { timeout?: number, wait?: string, max_message?: integer, peer?: string }
+---@param options? { timeout?: number, wait?: string, max_message?: integer, peer?: string }
 ---@return string? reply
 ---@return string? code
 ---@return table? info
-function M.call(name, data, opts)
-  opts = opts or {}
-  core.check_options(opts, call_options, "pipe.call")
-  local deadline = opts.timeout and M.now() + opts.timeout
+function M.call(name, data, options)
+  options = options or {}
+  core.check_options(options, call_options, "pipe.call")
+  local deadline = options.timeout and M.now() + options.timeout
   -- Closed also where transact raises; __close does not wait for it.
   local pipe <close>, code, info = M.open(name, {
-    mode = "message", timeout = opts.timeout, wait = opts.wait,
-    max_message = opts.max_message, peer = opts.peer,
+    mode = "message", timeout = options.timeout, wait = options.wait,
+    max_message = options.max_message, peer = options.peer,
   })
   if not pipe then
     return nil, code, info

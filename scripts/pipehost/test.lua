@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- require "pipehost.test" in a test file: luaunit's assertions under their own
 -- names, and what tests of pipes need besides.
+local core = require "pipehost.core"
 local hex = require "pipehost.hex"
 local luaunit = require "luaunit"
 local pipe = require "pipehost.pipe"
@@ -60,4 +61,4 @@ end
 ---"linux" or "windows".
 M.system = package.config:sub(1, 1) == "\\" and "windows" or "linux"
 
-return M
+return setmetatable(M, { __index = core.index(M, "pipehost.test") })

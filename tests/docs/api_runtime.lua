@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: MIT
+-- The names that scripts really have, as docs/reference.md writes them:
+-- "pipe.open", "p:send", "conn.state"; an option is "pipe.open{mode}".
+local core = require "pipehost.core"
+local pipehost = require "pipehost"
+local t = require "pipehost.test"
+
+local M = {}
+
+-- Of the library's own, not for scripts.
+local INTERNAL = {
+  ["server:"] = {
+    "new", "create", "bind", "core_options", "adopt", "conflict", "refuse_new", "finish_clients", "status",
+  },
+  ["server."] = { "key", "options", "state", "stopped" },
+  ["hex."] = { "digits", "text", "difference" },
+  ["s."] = { "layout", "codec" },
+}
+local function is_internal(prefix, name)
+  for _, other in ipairs(INTERNAL[prefix] or {}) do
+    if name == other then
+      return true
+    end
+  end
+  -- luaunit has each assertion under two names.
+  return name:sub(1, 2) == "__" or prefix == "t." and name:match "^assert_" ~= nil
+    or name:match "^assertIs%u" ~= nil or name:match "^assertNotIs%u" ~= nil
+end
+
+-- false where they are not known: of functions in C, and of luaunit.
+local function parameters_of(value, method)
+  local about = type(value) == "function" and debug.getinfo(value, "uS")
+  if not about then
+    return ""
+  elseif about.what == "C" or about.source == "@luaunit.lua" then
+    return false
+  end
+  local list = {}
+  for i = method and 2 or 1, about.nparams do
+    list[#list + 1] = debug.getlocal(value, i)
+  end
+  list[#list + 1] = about.isvararg and "..." or nil
+  return table.concat(list, ", ")
+end
+
+-- All of a table; functions and fields alike.
+local function add_table(names, prefix, values)
+  for name, value in pairs(values) do
+    if not is_internal(prefix, name) then
+      names[prefix .. name] = parameters_of(value, prefix:sub(-1) == ":")
+    end
+  end
+end
+
+-- The types that C and the library make, with the prefix of their names.
+local TYPES = {
+  ["an operation"] = "op:", ["a task"] = "task:", ["an event"] = "event:",
+  ["pipehost"] = "pipehost.", ["pipehost.pipe"] = "pipe.", ["pipehost.log"] = "log.",
+  ["pipehost.steps"] = "steps.", ["pipehost.test"] = "t.",
+}
+
+local function add_types(names)
+  for what, values in pairs(core.types) do
+    t.assertNotNil(TYPES[what], what .. ": tests/docs/api_runtime.lua does not know this type")
+    add_table(names, TYPES[what], values)
+  end
+end
+
+local function add_objects(names)
+  local struct = pipehost.struct("<", { name = "sample", { "a", "B" } })
+  add_table(names, "p:", core.methods)
+  add_table(names, "hex.", require "pipehost.hex")
+  add_table(names, "s.", struct)
+  add_table(names, "s:", getmetatable(struct))
+  local server = require "pipehost.server.object"
+  add_table(names, "server:", server)
+  add_table(names, "server.", server.new { name = t.name() })
+  for _, field in ipairs(core.connection_fields) do
+    names["conn." .. field] = ""
+  end
+end
+
+-- Options ---------------------------------------------------------------------
+
+local UNKNOWN = ("?"):rep(16) -- near to no name
+
+-- A function that checks its options says which there are: "pipe.open: unknown
+-- option '???'; there are 'mode', …".
+local function add_options_told(names, what, message)
+  local teller, list = tostring(message):match "([^:]*): unknown option '%?+'; there are (.*)$"
+  if not list then
+    return
+  end
+  -- "pipehost.handshake retry": a table of options in the option.
+  local owner, option = (what or teller):match "^%s*(%S+) ?(%S*)$"
+  for name in list:gmatch "'([%w_]+)'" do
+    names[("%s{%s%s}"):format(owner, option ~= "" and option .. "." or "", name)] = ""
+  end
+end
+
+-- Calls the function with the unknown option in one of its first four arguments;
+-- before it all that it may want.
+local function probe(names, fn, before)
+  local arguments = table.move(before, 1, #before, 1, {})
+  arguments[#arguments + 1] = { [UNKNOWN] = 1 }
+  add_options_told(names, nil, select(2, pcall(fn, table.unpack(arguments))))
+  for _, sample in ipairs(#before < 3 and { "x", 1, print, { "x" } } or {}) do
+    arguments[#before + 1] = sample
+    probe(names, fn, arguments)
+  end
+end
+
+-- These take anything, or wait.
+local NOT_PROBED = { sleep = true, spawn = true, wait_any = true, wait_all = true, event = true, on_start = true,
+  on_stop = true }
+
+local function add_options(names)
+  for _, module in ipairs { pipehost, pipehost.pipe, pipehost.steps } do
+    for name, fn in pairs(module) do
+      if type(fn) == "function" and not NOT_PROBED[name] then
+        probe(names, fn, {})
+      end
+    end
+  end
+  local bad = { [UNKNOWN] = 1 }
+  add_options_told(names, nil, select(2, pcall(pipehost.handshake, {
+    pipe = t.name(), steps = { pipehost.steps.close() }, retry = bad,
+  })))
+  local field = { "a", "B", [UNKNOWN] = 1 }
+  add_options_told(names, "pipehost.struct", select(2, pcall(pipehost.struct, "<", { field })))
+end
+
+---@return table<string, string | false> name -> parameters, false: not known
+function M.names()
+  local names = {}
+  add_types(names)
+  add_objects(names)
+  add_options(names)
+  return names
+end
+
+return M
