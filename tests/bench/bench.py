@@ -1,20 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures pipehost against the floor: a plain C server on the same system
-calls. Both get the same load, one after the other, again and again (A B A B),
-so that what else the machine does falls on both.
+"""Measures pipehost against the floor, a plain C server on the same system
+calls, and against what else a script could be written for: luv, cqueues,
+asyncio, Node. All get the same load from the same program, one after the other,
+again and again (A B C A B C), so that what else the machine does falls on all.
 
-On Linux each process is bound to a processor: where messages are counted, the
-server has one and the load the other; where times are, both have the same one,
-so that no time of the server's hides behind the waking of an idle processor.
-Under Wine a third process takes part in everything, and nothing is bound.
+On Linux each process is bound to a processor (rows.py). Under Wine a third
+process takes part in everything, and nothing is bound.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -26,55 +24,18 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-ECHO = os.path.join(HERE, "echo.lua")
-SERVER_INFO = os.path.join(ROOT, "scripts", "server_info", "server.lua")
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+sys.path.insert(0, HERE)
+import counting  # noqa: E402
+import report  # noqa: E402
+import rows as table  # noqa: E402
+import servers  # noqa: E402
+import single  # noqa: E402
 
-# Where a server appears, and how long it has for that.
-START_MS = 10000
+START_MS = 10000 # until a server appears
 STOP_SECONDS = 10
-CALLGRIND_COUNTS = (2000, 12000)
-
-
-class Row:
-    """One line of the table. A target is a ratio to the floor's value."""
-
-    def __init__(self, title, unit, target, script, load, cpus):
-        self.title = title
-        self.unit = unit
-        self.target = target
-        self.script = script
-        self.load = load
-        self.cpus = cpus
-
-    @property
-    def exchange(self):
-        return "exchange" in self.load
-
-    @property
-    def more_is_better(self):
-        return self.unit == "msg/s"
-
-    def value(self, result):
-        rate = result["per_second"]
-        return rate if self.more_is_better else 1e6 / rate
-
-    def reached(self, ratio):
-        return ratio >= self.target if self.more_is_better else ratio <= self.target
-
-
-def rows(system):
-    wine = system == "windows"
-    slower = 1 / 0.9
-    return [
-        Row("round trip, 1 connection", "us", slower if wine else 1.10, ECHO,
-            ["--mode", "rtt"], "same"),
-        Row("messages/s, 64 connections", "msg/s", 0.90, ECHO,
-            ["--mode", "throughput", "--connections", "64"], "split"),
-        Row("whole exchange", "us", slower if wine else 1.20, SERVER_INFO,
-            ["--mode", "exchange"], "same"),
-    ]
+STALLED = 4  # load.h
 
 
 class Failed(Exception):
@@ -90,8 +51,9 @@ class Bench:
         self.launcher = self.pipehost[:-1] if self.windows else []
         self.cpus = sorted(os.sched_getaffinity(0))
         self.env = dict(os.environ, PIPEHOST_DIR=folder)
+        self.medians = {}
 
-    # Commands and addresses -----------------------------------------------------
+    # Commands -------------------------------------------------------------------
 
     def program(self, name):
         file = name + ("_win32.exe" if self.windows else "_linux")
@@ -100,36 +62,34 @@ class Bench:
             raise Failed(f"{path} has not been built")
         return self.launcher + [path]
 
-    def address(self, kind, row):
-        pipe = "ServerInfo" if row.exchange else "bench"
-        if kind == "floor":
-            pipe = f"floor-{os.getpid()}"
-        if self.windows:
-            return "\\\\.\\pipe\\" + pipe
-        return os.path.join(self.folder, pipe.lower())
+    def server_command(self, kind, exchange=False, script=None):
+        if kind.is_pipehost:
+            script = script or servers.script(kind, exchange)
+            return self.pipehost + ["serve", os.path.relpath(script)]
+        address = servers.address(kind, exchange, self.folder, self.windows)
+        more = ["--exchange"] if exchange else []
+        if kind.is_peer:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(address)  # they leave it there
+            return kind.command + [address] + more
+        return self.program("floor") + (["--stream"] if kind.stream else []) + more + [address]
 
-    def server_command(self, kind, row):
-        if kind == "pipehost":
-            return self.pipehost + ["serve", os.path.relpath(row.script)]
-        more = ["--exchange"] if row.exchange else []
-        return self.program("floor") + more + [self.address(kind, row)]
-
-    def bound_to(self, row, number):
+    def bound_to(self, cpus, number):
         """What a child calls first, so that it stays on its processor."""
         if self.windows or len(self.cpus) < 2:
             return None
-        cpu = self.cpus[number if row.cpus == "split" else 0]
+        cpu = self.cpus[number if cpus == "split" else 0]
         return lambda: os.sched_setaffinity(0, {cpu})
 
     # Processes ------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def server(self, command, row):
+    def server(self, command, cpus="split"):
         log = os.path.join(self.folder, "server.log")
         with open(log, "wb") as file:
             process = subprocess.Popen(
                 command, env=self.env, stdin=subprocess.DEVNULL, stdout=file,
-                stderr=subprocess.STDOUT, preexec_fn=self.bound_to(row, 0))
+                stderr=subprocess.STDOUT, preexec_fn=self.bound_to(cpus, 0))
         try:
             yield process
         except Failed as error:
@@ -147,23 +107,27 @@ class Bench:
             process.kill()
             process.wait()
 
-    def load(self, kind, row, limit, seconds):
-        command = self.program("load") + [self.address(kind, row)] + row.load
-        command += limit + ["--wait", str(START_MS)]
+    def load(self, kind, row, limit):
+        """The result of one run of the load program; None: the server could not
+        keep up with the rate."""
+        address = servers.address(kind, row.exchange, self.folder, self.windows)
+        command = self.program("load") + [address] + row.load + limit
+        command += ["--wait", str(START_MS)] + (["--stream"] if kind.stream else [])
         if not row.exchange:
-            command += ["--size", str(self.options.size)]
+            command += ["--size", str(row.size)]
         # Into files: under Wine, what starts first also starts services, and they
         # would hold a pipe open.
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
             try:
                 status = subprocess.call(
-                    command, env=self.env, stdin=subprocess.DEVNULL, stdout=out,
-                    stderr=errors, timeout=seconds + 30,
-                    preexec_fn=self.bound_to(row, 1))
+                    command, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
+                    timeout=self.options.seconds + 60, preexec_fn=self.bound_to(row.cpus, 1))
             except subprocess.TimeoutExpired:
                 status = "none"
             out.seek(0)
             errors.seek(0)
+            if status == STALLED and row.rate_of:
+                return None
             if status != 0:
                 raise Failed(f"{shlex.join(command)}: exit status {status}\n"
                              + errors.read().decode(errors="replace"))
@@ -171,117 +135,41 @@ class Bench:
 
     # Measuring ------------------------------------------------------------------
 
+    def rate(self, row):
+        """Half of what pipehost does when nothing holds the load back."""
+        return round(self.medians[row.rate_of] / 2, -3)
+
     def sample(self, kind, row):
-        seconds = self.options.seconds
-        with self.server(self.server_command(kind, row), row) as process:
+        limit = ["--seconds", str(self.options.seconds)]
+        if row.rate_of:
+            limit += ["--rate", str(self.rate(row))]
+        with self.server(self.server_command(kind, row.exchange), row.cpus) as process:
             # The first messages pay for what happens only once.
-            self.load(kind, row, ["--count", "200"], seconds)
-            before = cpu_seconds(process.pid)
-            result = self.load(kind, row, ["--seconds", str(seconds)], seconds)
-            used = cpu_seconds(process.pid) - before
-        result["value"] = row.value(result)
-        result["server_cpu_us"] = used * 1e6 / max(result["count"], 1)
+            self.load(kind, table.Row("", "us", row.load[:2], size=row.size), ["--count", "200"])
+            before = servers.cpu_seconds(process.pid)
+            result = self.load(kind, row, limit)
+            used = servers.cpu_seconds(process.pid) - before
+        if result:
+            result["value"] = row.value(result)
+            result["server_cpu_us"] = used * 1e6 / max(result["count"], 1)
         return result
 
     def measure(self, row):
-        runs = {"floor": [], "pipehost": []}
-        total = self.options.rounds * len(runs)
-        for i in range(self.options.rounds):
-            for j, kind in enumerate(runs):
-                progress(f"{row.title}: {i * len(runs) + j + 1} of {total}, {kind}")
-                runs[kind].append(self.sample(kind, row))
-        progress("")
-        return summary(row, runs)
-
-    def instructions(self, kind, row):
-        """In user space, for one echoed message: the difference of two runs."""
-        totals = []
-        for count in CALLGRIND_COUNTS:
-            progress(f"callgrind: {kind}, {count} messages")
-            out = os.path.join(self.folder, f"callgrind.{kind}.{count}")
-            command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
-            with self.server(command + self.server_command(kind, row), row):
-                self.load(kind, row, ["--count", str(count)], 60)
-            totals.append(collected(out))
-        progress("")
-        return (totals[1] - totals[0]) / (CALLGRIND_COUNTS[1] - CALLGRIND_COUNTS[0])
-
-
-def collected(file):
-    with open(file, encoding="utf-8", errors="replace") as lines:
-        found = re.search(r"^(?:totals|summary): (\d+)", lines.read(), re.M)
-    if not found:
-        raise Failed(f"{file}: no total in it")
-    return int(found.group(1))
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def summary(row, runs):
-    report = {"title": row.title, "unit": row.unit, "target": round(row.target, 3)}
-    for kind, results in runs.items():
-        report[kind] = {
-            "median": statistics.median(r["value"] for r in results),
-            "least": min(r["value"] for r in results),
-            "most": max(r["value"] for r in results),
-            "p99_us": statistics.median(r["p99_us"] for r in results),
-            "server_cpu_us": statistics.median(r["server_cpu_us"] for r in results),
-            "runs": results,
-        }
-    report["ratio"] = report["pipehost"]["median"] / report["floor"]["median"]
-    report["reached"] = row.reached(report["ratio"])
-    return report
-
-
-# Output -------------------------------------------------------------------------
-
-
-def progress(text):
-    """One line that is written over on a terminal, a line each elsewhere."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\033[K" + text)
-    elif text:
-        sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
-def number(value):
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}"
-
-
-def spread(part):
-    return f"{number(part['least'])} to {number(part['most'])}"
-
-
-def print_table(options, reports):
-    print(f"\n{options.system}: {options.size}-byte messages, {options.rounds} runs of "
-          f"{options.seconds:g} s for each side, medians\n")
-    form = "{:27} {:>6} {:>10} {:>10} {:>7} {:>7}  {}"
-    print(form.format("", "", "floor", "pipehost", "ratio", "target", ""))
-    for r in reports:
-        bound = ">=" if r["unit"] == "msg/s" else "<="
-        print(form.format(
-            r["title"], r["unit"], number(r["floor"]["median"]),
-            number(r["pipehost"]["median"]), f"{r['ratio']:.3f}",
-            f"{bound} {r['target']:.2f}", "" if r["reached"] else "not reached"))
-    print("\nleast to most of the runs; 99th percentile and the server's CPU time "
-          "for each, in us:")
-    form = "{:27} {:9} {:>22} {:>9} {:>7}"
-    for r in reports:
-        for kind in ("floor", "pipehost"):
-            cpu = number(r[kind]["server_cpu_us"]) if options.system == "linux" else "-"
-            print(form.format(r["title"], kind, spread(r[kind]),
-                              number(r[kind]["p99_us"]), cpu))
-
-
-def print_instructions(counted):
-    print("\ninstructions for one echoed message (callgrind, user space): "
-          f"pipehost {counted['pipehost']:,.0f}, floor {counted['floor']:,.0f}; "
-          f"target <= {counted['target']:,}")
+        kinds = [k for k in servers.kinds(self.options.system) if row.peers or not k.is_peer]
+        runs = {kind.name: [] for kind in kinds}
+        total = self.options.rounds * len(kinds)
+        for i in range(total):
+            kind = kinds[i % len(kinds)]
+            report.progress(f"{row.title}: {i + 1} of {total}, {kind.name}")
+            result = self.sample(kind, row)
+            if result:
+                runs[kind.name].append(result)
+        report.progress("")
+        measured = report.summary(row, kinds, runs)
+        self.medians[row.title] = measured["kinds"]["pipehost"]["median"]
+        if row.rate_of:
+            measured["rate"] = self.rate(row)
+        return measured
 
 
 # Command line -------------------------------------------------------------------
@@ -289,19 +177,19 @@ def print_instructions(counted):
 
 def arguments():
     system = os.environ.get("PH_SYSTEM", "linux").partition("-")[0]
-    parser = argparse.ArgumentParser(description="Measures pipehost against the floor.")
+    parser = argparse.ArgumentParser(
+        description="Measures pipehost against the floor, and its peers.")
     parser.add_argument("--system", choices=("linux", "windows"), default=system)
     parser.add_argument("--pipehost", metavar="COMMAND",
                         help="default: $PIPEHOST, else what build.sh has built")
     parser.add_argument("--build", metavar="DIR",
                         help="holds tests/bench/ (default: $PH_BUILD, else build/SYSTEM)")
-    parser.add_argument("--rounds", type=int, default=5, help="runs for each side (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a run (%(default)s)")
-    parser.add_argument("--size", type=int, default=64, help="bytes of a message (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="runs for each (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a run (%(default)s)")
     parser.add_argument("--only", metavar="TEXT", default="", help="rows with TEXT in their title")
-    parser.add_argument("--callgrind", action="store_true",
-                        help="also count instructions (Linux, needs valgrind)")
+    parser.add_argument("--no-peers", action="store_true", help="the floor and pipehost alone")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--charts", metavar="DIR", help="draw them as SVG into DIR (gnuplot)")
     options = parser.parse_args()
     windows = options.system == "windows"
     options.build = options.build or os.environ.get("PH_BUILD") or os.path.join(
@@ -311,8 +199,8 @@ def arguments():
         (["wine"] if windows else []) + [built])
     if not 1 <= options.rounds <= 50 or not 0.05 <= options.seconds <= 60:
         parser.error("--rounds 1 to 50, --seconds 0.05 to 60")
-    if options.callgrind and (windows or not shutil.which("valgrind")):
-        parser.error("--callgrind works on Linux, and needs valgrind")
+    if options.charts and not shutil.which("gnuplot"):
+        parser.error("--charts needs gnuplot")
     return options
 
 
@@ -331,22 +219,22 @@ def wine_prefix(options):
 
 def run(options, folder):
     bench = Bench(options, folder)
-    chosen = rows(options.system)
-    reports = [bench.measure(r) for r in chosen if options.only in r.title]
-    figures = {"system": options.system, "size": options.size,
-               "machine": {"cpus": len(bench.cpus), "kernel": os.uname().release},
-               "rows": reports}
-    if reports:
-        print_table(options, reports)
-    if options.callgrind:
-        counted = {k: bench.instructions(k, chosen[0]) for k in ("floor", "pipehost")}
-        counted["target"] = 2500
-        figures["instructions"] = counted
-        print_instructions(counted)
+    if options.no_peers:
+        servers.PEERS_KINDS.clear()
+    chosen = [r for r in table.rows(options.system)
+              if options.only in r.title or options.only in (r.rate_of or "")]
+    figures = {"system": options.system, "machine": report.machine(),
+               "seconds": options.seconds, "rounds": options.rounds,
+               "missing_peers": servers.missing_peers(options.system),
+               "rows": [bench.measure(row) for row in chosen]}
+    if not options.only:
+        figures["single"] = single.measure(bench)
+        figures["instructions"] = counting.measure(bench)
+    report.print_all(figures)
     if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=2)
-            file.write("\n")
+        report.write_json(figures, options.json)
+    if options.charts:
+        report.draw(figures, options.charts)
 
 
 def main():
@@ -357,7 +245,7 @@ def main():
         with wine_prefix(options):
             run(options, folder)
     except Failed as error:
-        progress("")
+        report.progress("")
         sys.exit(f"bench.py: {error}")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

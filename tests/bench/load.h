@@ -48,6 +48,9 @@ struct load_options {
     int size;         /* bytes of a message */
     int depth;        /* messages in flight on a connection */
     int wait_ms;      /* for the server to appear */
+    int idle;         /* further connections, which say nothing */
+    double rate;      /* messages a second, sent by the clock; 0: each after the
+                         last one's echo */
     uint64_t count;   /* messages or exchanges; 0: no limit but the time */
     uint64_t time_ns; /* ends the run even when count is not reached */
 };
@@ -106,6 +109,7 @@ static int load_take_int(struct load_options *options, const char *word,
         {"--size", &options->size, 1, LOAD_MOST_BYTES},
         {"--depth", &options->depth, 1, LOAD_MOST_DEPTH},
         {"--wait", &options->wait_ms, 0, 60000},
+        {"--idle", &options->idle, 0, LOAD_MOST_CONNECTIONS},
     };
     double number;
     size_t i;
@@ -140,6 +144,8 @@ static int load_take_pair(struct load_options *options, const char *word,
         options->time_ns = (uint64_t)(number * 1e9);
         return 1;
     }
+    if (strcmp(word, "--rate") == 0)
+        return load_parse_number(value, 1, 1e8, &options->rate);
     return load_take_int(options, word, value);
 }
 
@@ -148,7 +154,8 @@ static int load_usage(const char *program)
     fprintf(stderr,
             "usage: %s ADDRESS [--mode rtt|throughput|exchange] [--stream]\n"
             "       [--connections N] [--size BYTES] [--depth N]\n"
-            "       [--seconds S] [--count N] [--wait MS]\n",
+            "       [--seconds S] [--count N] [--wait MS] [--idle N] "
+            "[--rate N]\n",
             program);
     return LOAD_USAGE;
 }
@@ -181,6 +188,11 @@ static int load_parse(struct load_options *options, int argc, char **argv)
             1000000000u;
     if (options->mode == LOAD_RTT && options->depth != 1) {
         fprintf(stderr, "rtt has one message in flight: no --depth\n");
+        return LOAD_USAGE;
+    }
+    if (options->rate > 0 &&
+        (options->mode == LOAD_EXCHANGE || options->depth != 1)) {
+        fprintf(stderr, "--rate is for echoes, one on each connection\n");
         return LOAD_USAGE;
     }
     if (options->size * options->depth > LOAD_MOST_BYTES) {

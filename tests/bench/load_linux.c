@@ -30,6 +30,7 @@ struct connection {
     int got; /* bytes of an echo that is not complete */
     enum stage stage;
     uint64_t since;
+    struct connection *next_free;
 };
 
 struct load {
@@ -40,6 +41,9 @@ struct load {
     int status; /* of the whole run: enum load_exit */
     uint64_t now;
     uint64_t end;
+    uint64_t due;            /* by the clock: when the next message goes */
+    uint64_t heard;          /* when the last echo came */
+    struct connection *free; /* by the clock: nothing in flight on them */
     char buffer[LOAD_MOST_BYTES];
 };
 
@@ -135,8 +139,30 @@ static void echo_arrived(struct load *l, struct connection *c)
     l->result.count++;
     if (c->probe > 0 && --c->probe == 0)
         load_record(&l->result, l->now - c->since);
-    if (!finished(l))
+    if (l->options.rate > 0) {
+        l->heard = l->now;
+        c->next_free = l->free;
+        l->free = c;
+    } else if (!finished(l)) {
         send_message(l, c);
+    }
+}
+
+/* What is due goes out, as far as connections are free. Each is timed from when
+   it was due, so that a server that is late pays for those that had to wait. */
+static void send_due(struct load *l)
+{
+    uint64_t pause = (uint64_t)(1e9 / l->options.rate);
+
+    for (l->now = clock_ns(); l->free && l->due <= l->now; l->due += pause) {
+        struct connection *c = l->free;
+
+        l->free = c->next_free;
+        send_message(l, c);
+        c->since = l->due;
+    }
+    if (l->now - l->heard > (uint64_t)LOAD_STALL_MS * 1000000u)
+        give_up(l, LOAD_STALLED, "no answer");
 }
 
 static void on_echo(struct load *l, struct connection *c, int n)
@@ -201,25 +227,46 @@ static void on_readable(struct load *l, struct connection *c)
         on_echo(l, c, n);
 }
 
+static void open_idle(struct load *l)
+{
+    int i;
+
+    for (i = 0; i < l->options.idle && l->status == LOAD_OK; i++) {
+        if (connect_once(&l->options) < 0)
+            give_up(l, LOAD_FAILED, "no idle connection");
+    }
+}
+
+static void start_one(struct load *l, struct connection *c)
+{
+    int k;
+
+    c->since = l->now;
+    if (l->options.mode == LOAD_EXCHANGE) {
+        ask(l, c);
+    } else if (l->options.rate > 0) {
+        c->next_free = l->free;
+        l->free = c;
+    } else {
+        for (k = 0; k < l->options.depth; k++)
+            send_message(l, c);
+    }
+}
+
 static void start(struct load *l)
 {
-    int i, k;
+    int i;
 
     open_first(l);
+    open_idle(l);
     for (i = 1; i < l->options.connections && l->status == LOAD_OK; i++) {
         if (!open_connection(l, &l->connections[i]))
             give_up(l, LOAD_FAILED, "no connection");
     }
-    l->now = clock_ns();
+    l->now = l->due = l->heard = clock_ns();
     l->end = l->now + l->options.time_ns;
-    for (i = 0; i < l->options.connections && l->status == LOAD_OK; i++) {
-        l->connections[i].since = l->now;
-        if (l->options.mode == LOAD_EXCHANGE)
-            ask(l, &l->connections[i]);
-        for (k = 0; l->options.mode != LOAD_EXCHANGE && k < l->options.depth;
-             k++)
-            send_message(l, &l->connections[i]);
-    }
+    for (i = 0; i < l->options.connections && l->status == LOAD_OK; i++)
+        start_one(l, &l->connections[i]);
 }
 
 static void run(struct load *l)
@@ -229,8 +276,12 @@ static void run(struct load *l)
     int i, n;
 
     while (!finished(l)) {
-        n = epoll_wait(l->epoll, events, BATCH, LOAD_STALL_MS);
-        if (n == 0)
+        int by_clock = l->options.rate > 0;
+
+        if (by_clock)
+            send_due(l);
+        n = epoll_wait(l->epoll, events, BATCH, by_clock ? 0 : LOAD_STALL_MS);
+        if (n == 0 && !by_clock)
             give_up(l, LOAD_STALLED, "no answer");
         for (i = 0; i < n && l->status == LOAD_OK; i++)
             on_readable(l, events[i].data.ptr);

@@ -312,6 +312,10 @@ int main(int argc, char **argv)
 
     if (status != LOAD_OK)
         return status;
+    if (l.options.rate > 0 || l.options.idle > 0) {
+        fprintf(stderr, "--rate and --idle are for Linux\n");
+        return LOAD_USAGE;
+    }
     QueryPerformanceFrequency(&frequency);
     l.frequency = (uint64_t)frequency.QuadPart;
     memset(l.message, 'm', sizeof l.message);

@@ -4,7 +4,6 @@ local pipehost = require "pipehost"
 
 pipehost.server {
   name = "bench",
-  mode = "message",
   on_message = function(_, message)
     return message
   end,
