@@ -14,7 +14,8 @@ usage: ./build.sh VERB
   build    native program: build/linux/pipehost
            (build debug, build sanitize: build/linux/debug, .../sanitize)
   windows  cross-build: build/windows/pipehost.exe (also: windows debug)
-  bench    build, then measure against the floor (--system linux|windows)
+  bench    build, then measure against a plain C server and against others
+           (--system linux|windows, --json FILE, --charts DIR; --help has more)
   deps     install and fetch all that the verbs above need
   clean    remove build/ (clean all: also what was fetched, and Wine's prefix)
 
@@ -36,6 +37,7 @@ say() {
 
 packages_build=(gcc libc6-dev make premake4 lua-argparse lua-unit)
 packages_windows=(gcc-mingw-w64-x86-64 binutils-mingw-w64-x86-64)
+packages_bench=(lua5.4 lua-luv lua-cqueues gnuplot-nox valgrind)
 packages_test=(python3 wine wine64 socat util-linux)
 
 missing_packages() {
@@ -254,7 +256,9 @@ verb_test() {
 verb_bench() {
     named_systems "$@"
     ((${#systems[@]})) || systems=(linux)
-    need_packages "${packages_test[@]}"
+    need_packages "${packages_build[@]}" "${packages_test[@]}" \
+        "${packages_bench[@]}"
+    command -v node >/dev/null || need_packages nodejs
     build_systems
     exec python3 tests/bench/bench.py "$@"
 }

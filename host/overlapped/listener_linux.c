@@ -47,14 +47,8 @@ static bool carries(int fd, size_t max_message)
     return size == SOCK_STREAM;
 }
 
-enum ph_status ph_socket_prepare(int fd, size_t max_message, long *os,
-                                 const char **why)
+enum ph_status ph_socket_prepare(int fd, size_t max_message, const char **why)
 {
-    int on = 1;
-    if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) {
-        *os = errno;
-        return PH_SYSTEM;
-    }
     if (carries(fd, max_message))
         return PH_OK;
     if (max_message <= INT32_MAX / 2) {
@@ -196,7 +190,7 @@ static enum ph_status make_socket(struct linux_listener *listener, long *os,
         return ph_status_of_errno((int)*os);
     }
     listener->long_messages = !carries(fd, options->max_message);
-    status = ph_socket_prepare(fd, options->max_message, os, why);
+    status = ph_socket_prepare(fd, options->max_message, why);
     if (status == PH_OK)
         status = ph_socket_address("", listener->base.path, &address, why);
     if (status != PH_OK)
@@ -356,7 +350,6 @@ static bool welcome(struct linux_listener *listener, int fd)
 {
     const struct ph_create_options *options = &listener->base.options;
     uint32_t uid = UINT32_MAX;
-    long os;
     const char *why;
     if (!ph_socket_peer_uid(fd, &uid) || !allowed(options, uid)) {
         ph_port_log(listener->base.port, PH_LOG_WARN,
@@ -364,10 +357,9 @@ static bool welcome(struct linux_listener *listener, int fd)
                     (unsigned long)uid);
         return false;
     }
-    /* An accepted socket has its listener's SO_PASSCRED, but the system's own
-     * SO_SNDBUF. */
+    /* An accepted socket has the system's SO_SNDBUF, not its listener's. */
     return !listener->long_messages ||
-           ph_socket_prepare(fd, options->max_message, &os, &why) == PH_OK;
+           ph_socket_prepare(fd, options->max_message, &why) == PH_OK;
 }
 
 enum ph_status ph_backend_accept(struct ph_listener *base, struct ph_pipe *pipe,

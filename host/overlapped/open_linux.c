@@ -68,7 +68,7 @@ static enum ph_status connected(struct visitor *visitor, int fd,
 {
     struct ph_pipe *pipe = visitor->pipe;
     enum ph_status status = ph_socket_prepare(fd, visitor->options->max_message,
-                                              &visitor->os, &visitor->why);
+                                              &visitor->why);
     if (status == PH_OK && !trusted(fd, ours, visitor->options)) {
         visitor->why = "its server runs as another user";
         status = PH_DENIED;

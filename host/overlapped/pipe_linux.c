@@ -34,11 +34,30 @@ static enum ph_status arm(struct linux_pipe *pipe, uint32_t events)
 
 /* ---- Reading -------------------------------------------------------- */
 
-/* One packet or what a stream has. A message may be empty: only then do its
- * credentials tell it from the end. There is room for them alone, so that
- * descriptors that the peer sends along are dropped by the kernel. */
-static ssize_t receive(int fd, void *buffer, size_t size, int flags,
-                       bool *credentials)
+/*
+ * A message may be empty, and then recv says 0, as it does at the end. Three
+ * things tell them apart. A socket that was readable while its peer had not
+ * left (EPOLLIN without EPOLLRDHUP) has a packet, so 0 is a message. Otherwise
+ * SO_PASSCRED: a packet has its sender's credentials, the end has none. It is
+ * asked for only then, for it makes each message on that socket dearer, in both
+ * directions. And a stream has no messages.
+ */
+#define READABLE  ((uint32_t)EPOLLIN | EPOLLRDHUP)
+#define PEER_LEFT ((uint32_t)EPOLLRDHUP | EPOLLHUP | EPOLLERR)
+
+static void ask_credentials(struct linux_pipe *pipe)
+{
+    int on = 1;
+    if (pipe->credentials)
+        return;
+    pipe->credentials = true;
+    setsockopt(pipe->watch.fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+}
+
+/* One packet. There is room for its credentials alone, so that descriptors that
+ * the peer sends along are dropped by the kernel. */
+static ssize_t receive(struct linux_pipe *pipe, void *buffer, size_t size,
+                       int flags, bool *empty_message)
 {
     union {
         char room[CMSG_SPACE(sizeof(struct ucred))];
@@ -49,39 +68,43 @@ static ssize_t receive(int fd, void *buffer, size_t size, int flags,
                              .msg_iovlen = 1,
                              .msg_control = control.room,
                              .msg_controllen = sizeof control.room};
-    ssize_t got =
-        recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
+    ask_credentials(pipe);
+    ssize_t got = recvmsg(pipe->watch.fd, &message,
+                          MSG_DONTWAIT | MSG_CMSG_CLOEXEC | flags);
     struct cmsghdr *first = CMSG_FIRSTHDR(&message);
-    *credentials = got == 0 && first && first->cmsg_type == SCM_CREDENTIALS;
+    *empty_message = got == 0 && first && first->cmsg_type == SCM_CREDENTIALS;
     return got;
 }
 
-static ssize_t receive_mode(struct linux_pipe *pipe, size_t want,
-                            bool *credentials)
+/* `sure`: there is a packet. */
+static ssize_t receive_mode(struct linux_pipe *pipe, size_t want, bool sure,
+                            bool *empty_message)
 {
     unsigned char *scratch = linux_port_of(pipe->base.port)->scratch;
-    if (pipe->base.mode == PH_MODE_MESSAGE)
-        return receive(pipe->watch.fd, scratch, PH_SCRATCH_SIZE, 0,
-                       credentials);
-    if (want > PH_SCRATCH_SIZE)
+    bool message = pipe->base.mode == PH_MODE_MESSAGE;
+    if (message && !sure)
+        return receive(pipe, scratch, PH_SCRATCH_SIZE, 0, empty_message);
+    if (message || want > PH_SCRATCH_SIZE)
         want = PH_SCRATCH_SIZE;
-    *credentials = false;
-    if (pipe->base.child)
-        return read(pipe->watch.fd, scratch, want);
-    return recv(pipe->watch.fd, scratch, want, MSG_DONTWAIT);
+    ssize_t got = pipe->base.child
+                      ? read(pipe->watch.fd, scratch, want)
+                      : recv(pipe->watch.fd, scratch, want, MSG_DONTWAIT);
+    *empty_message = message && got == 0;
+    return got;
 }
 
 /* PH_BUSY: nothing is there now. */
-static enum ph_status take(struct linux_pipe *pipe, size_t want,
+static enum ph_status take(struct linux_pipe *pipe, bool sure,
                            struct ph_chunk *chunk)
 {
     bool empty_message;
-    ssize_t got = receive_mode(pipe, want, &empty_message);
+    ssize_t got = receive_mode(pipe, pipe->want, sure, &empty_message);
     int error = errno;
+    pipe->turn = linux_port_of(pipe->base.port)->turn;
     /* A reset comes once, on a packet socket before the last packets. */
     while (got < 0 && (error == ECONNRESET || error == EINTR)) {
         pipe->reset |= error == ECONNRESET;
-        got = receive_mode(pipe, want, &empty_message);
+        got = receive_mode(pipe, pipe->want, false, &empty_message);
         error = errno;
     }
     if (got > 0 || empty_message) {
@@ -96,6 +119,18 @@ static enum ph_status take(struct linux_pipe *pipe, size_t want,
     return got < 0 ? ph_status_of_errno(error) : PH_CLOSED;
 }
 
+/* Without a notice of the socket. */
+static enum ph_status take_unasked(struct linux_pipe *pipe,
+                                   struct ph_chunk *chunk)
+{
+    struct pollfd state = {.fd = pipe->watch.fd, .events = POLLIN | POLLRDHUP};
+    if (pipe->base.mode != PH_MODE_MESSAGE)
+        return take(pipe, true, chunk);
+    if (poll(&state, 1, 0) == 0)
+        return PH_BUSY;
+    return take(pipe, state.revents == POLLIN, chunk);
+}
+
 enum ph_status ph_backend_read(struct ph_pipe *base, size_t want, bool try_now,
                                struct ph_chunk *chunk)
 {
@@ -105,10 +140,10 @@ enum ph_status ph_backend_read(struct ph_pipe *base, size_t want, bool try_now,
     assert(!base->reading && base->attached);
     pipe->want = want;
     if (try_now || !armed)
-        status = take(pipe, want, chunk);
+        status = take_unasked(pipe, chunk);
     if (status != PH_BUSY)
         return status;
-    if (!armed && arm(pipe, pipe->watch.armed | EPOLLIN) != PH_OK) {
+    if (!armed && arm(pipe, pipe->watch.armed | READABLE) != PH_OK) {
         chunk->os = errno;
         return PH_SYSTEM;
     }
@@ -134,7 +169,8 @@ static enum ph_status send_failed(struct linux_pipe *pipe, int error, long *os)
     return error == ENOBUFS ? PH_TOOBIG : ph_status_of_errno(error);
 }
 
-/* A child's stdin is no socket: there SIGPIPE has a handler (process_linux.c). */
+/* A child's stdin is no socket: there SIGPIPE has a handler (process_linux.c).
+ */
 static ssize_t send_some(struct linux_pipe *pipe, const unsigned char *bytes,
                          size_t len)
 {
@@ -148,8 +184,8 @@ static enum ph_status put(struct linux_pipe *pipe, struct ph_op *op, long *os)
 {
     bool message = pipe->base.mode == PH_MODE_MESSAGE;
     while (op->out_done < op->out_len || (message && !op->out_len)) {
-        ssize_t sent = send_some(pipe, op->out + op->out_done,
-                                 op->out_len - op->out_done);
+        ssize_t sent =
+            send_some(pipe, op->out + op->out_done, op->out_len - op->out_done);
         int error = errno;
         if (sent >= 0)
             op->out_done += (size_t)sent;
@@ -187,10 +223,13 @@ enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe)
 
 /* ---- Notices -------------------------------------------------------- */
 
-static void on_readable(struct linux_pipe *pipe)
+static void on_readable(struct linux_pipe *pipe, uint32_t events)
 {
     struct ph_chunk chunk = {0};
-    enum ph_status status = take(pipe, pipe->want, &chunk);
+    /* Unless somebody has taken something since the poll, a time-out say. */
+    bool sure = !(events & PEER_LEFT) &&
+                pipe->turn != linux_port_of(pipe->base.port)->turn;
+    enum ph_status status = take(pipe, sure, &chunk);
     if (status != PH_BUSY)
         ph_pipe_read_done(&pipe->base, status, &chunk);
 }
@@ -210,8 +249,8 @@ static void disarm_unused(struct linux_pipe *pipe, uint32_t events)
     uint32_t wanted = pipe->watch.armed;
     if (!pipe->base.attached)
         return;
-    if (!pipe->base.reading && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        wanted &= ~(uint32_t)EPOLLIN;
+    if (!pipe->base.reading && events & (READABLE | EPOLLHUP | EPOLLERR))
+        wanted &= ~READABLE;
     if (!pipe->base.writing)
         wanted &= ~(uint32_t)EPOLLOUT;
     arm(pipe, wanted);
@@ -221,14 +260,14 @@ static void ready(struct watch *watch, uint32_t events)
 {
     struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
     bool reading = pipe->base.reading, used = reading;
-    if (reading && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        on_readable(pipe);
+    if (reading && events & (READABLE | EPOLLHUP | EPOLLERR))
+        on_readable(pipe, events);
     if (pipe->base.writing && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
         on_writable(pipe);
         used = false;
     }
     /* After a served read the notice stays: the next read usually follows. */
-    if (!used || events & (EPOLLHUP | EPOLLERR))
+    if (!used || events & PEER_LEFT)
         disarm_unused(pipe, events);
 }
 
@@ -237,7 +276,8 @@ void ph_pipe_attach(struct ph_pipe *base, int fd)
     struct linux_pipe *pipe = linux_pipe_of(base);
     assert(!base->attached);
     pipe->watch = (struct watch){.fd = fd, .ready = ready};
-    pipe->reset = false;
+    pipe->reset = pipe->credentials = false;
+    pipe->turn = linux_port_of(base->port)->turn - 1;
     base->attached = true;
 }
 
@@ -291,12 +331,10 @@ enum ph_status ph_backend_peek(struct ph_pipe *base, struct ph_peek *out,
     ssize_t got;
     if (base->child)
         return peek_stream(pipe, out, os);
-    got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
-                  &empty_message);
+    got = receive(pipe, &byte, 1, MSG_PEEK | MSG_TRUNC, &empty_message);
     if (got < 0 && errno == ECONNRESET) {
         pipe->reset = true;
-        got = receive(pipe->watch.fd, &byte, 1, MSG_PEEK | MSG_TRUNC,
-                      &empty_message);
+        got = receive(pipe, &byte, 1, MSG_PEEK | MSG_TRUNC, &empty_message);
     }
     if (got < 0) {
         *os = errno;
@@ -350,10 +388,9 @@ static void drain_input(struct linux_pipe *pipe)
     bool message = pipe->base.mode == PH_MODE_MESSAGE, empty_message = false;
     shutdown(pipe->watch.fd, SHUT_RD);
     for (int round = 0; round < DRAIN_ROUNDS; round++) {
-        ssize_t got =
-            message
-                ? receive(pipe->watch.fd, scratch, 1, 0, &empty_message)
-                : recv(pipe->watch.fd, scratch, PH_SCRATCH_SIZE, MSG_DONTWAIT);
+        ssize_t got = message ? receive(pipe, scratch, 1, 0, &empty_message)
+                              : recv(pipe->watch.fd, scratch, PH_SCRATCH_SIZE,
+                                     MSG_DONTWAIT);
         if (got < 0 && errno != ECONNRESET && errno != EINTR)
             break;
         if (got == 0 && !empty_message)
@@ -365,7 +402,7 @@ void ph_backend_close(struct ph_pipe *base)
 {
     struct linux_pipe *pipe = linux_pipe_of(base);
     assert(base->attached && !base->reading && !base->writing);
-    if (!base->child)
+    if (!base->child && !base->read_ended)
         drain_input(pipe);
     arm(pipe, 0);
     close(pipe->watch.fd);

@@ -110,6 +110,7 @@ enum ph_status ph_backend_poll(struct ph_port *port, int64_t wait_us)
         epoll_wait(linux_port_of(port)->epoll, events, BATCH, wait_ms(wait_us));
     int error = errno;
     port->now = ph_backend_clock();
+    linux_port_of(port)->turn++;
     if (count < 0)
         return error == EINTR ? PH_OK : PH_SYSTEM;
     for (int i = 0; i < count; i++) {

@@ -30,12 +30,15 @@ struct linux_port {
     struct watch notices;          /* inotify; fd -1: not needed yet */
     struct linux_folder *folders; /* all that it watches */
     unsigned char *scratch;
+    uint32_t turn; /* counts the polls */
 };
 
 struct linux_pipe {
     struct ph_pipe base;
     struct watch watch;
     bool reset;  /* ECONNRESET was seen: the peer left something unread */
+    bool credentials; /* SO_PASSCRED is on: see receive() */
+    uint32_t turn; /* in which something was taken from the socket last */
     size_t want; /* of the read that waits for a notice */
 };
 
@@ -112,10 +115,9 @@ const char *ph_why_of_errno(int error);
 /* Makes the socket the pipe's handle: attached, with its notices. */
 void ph_pipe_attach(struct ph_pipe *pipe, int fd);
 
-/* Has the socket send messages of max_message bytes and tell an empty message
- * from the end. PH_OK; PH_TOOBIG with *why; PH_SYSTEM with *os. */
-enum ph_status ph_socket_prepare(int fd, size_t max_message, long *os,
-                                 const char **why);
+/* Has the socket send messages of max_message bytes. PH_OK; PH_TOOBIG with
+ * *why. */
+enum ph_status ph_socket_prepare(int fd, size_t max_message, const char **why);
 
 /* The uid at the other end of a connected socket. */
 bool ph_socket_peer_uid(int fd, uint32_t *uid);
