@@ -13,6 +13,31 @@ struct lua_folder {
     struct ph_folder *folder; /* NULL: closed */
 };
 
+static const char *reason(enum ph_status status)
+{
+    switch (status) {
+    case PH_ABSENT:
+        return "there is no such folder";
+    case PH_DENIED:
+        return "access is denied";
+    case PH_NOMEM:
+        return "the system watches no more folders";
+    default:
+        return "the system cannot watch it";
+    }
+}
+
+/* nil, code, info */
+static int refused(lua_State *L, enum ph_status status, const char *path,
+                   long os)
+{
+    ph_push_status(L, status, "watch", path, os);
+    lua_pushfstring(L, "%s (%s, system error %I)", reason(status),
+                    ph_status_name(status), (LUAI_UACINT)os);
+    lua_setfield(L, -2, "message");
+    return 3;
+}
+
 /* watch(path, names_only) -> folder · nil, code, info */
 static int watch(lua_State *L)
 {
@@ -28,7 +53,7 @@ static int watch(lua_State *L)
     status = ph_folder_open(ph_runtime_of(L)->port, path, names_only,
                             &self->folder, &os);
     if (status != PH_OK)
-        return ph_push_status(L, status, "watch", path, os);
+        return refused(L, status, path, os);
     return 1;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "file.h"
 #include "lauxlib.h"
 #include "library.h"
 #include "server.h"
@@ -52,6 +53,7 @@ static int open_protected(lua_State *L)
     const char *folder = opening->generation->host->library;
     ph_library_open(L);
     ph_limits_open(L);
+    ph_file_open(L);
     if (opening->extra) {
         lua_pushcfunction(L, opening->extra);
         lua_pushvalue(L, -2);

@@ -1,133 +1,152 @@
 -- SPDX-License-Identifier: MIT
--- The control pipe: one message with a command, one with "ok" or "error" and a
--- text.
+-- The control pipe. A request is one message: a command and its arguments on
+-- lines of their own, "name=value" where they have names. The reply is one
+-- message: an exit status on the first line, then a text.
+local common = require "pipehost.command.common"
 local core = require "pipehost.core"
+local encode = require "pipehost.json"
 local pipe = require "pipehost.pipe"
+local report = require "pipehost.report"
 local server = require "pipehost.server"
 
 local M = {}
 
 local PREFIX = "pipehost-ctl-"
+M.LONGEST = 262144 -- bytes, of a request or reply
 
-local function seconds(ms)
-  return ("%.0f s"):format(ms / 1000)
-end
+-- Commands ------------------------------------------------------------------------
 
-local function server_lines(generation, lines)
-  local remote = generation:start "status"
-  local _, list = remote:wait(1000)
-  for _, entry in ipairs(list or {}) do
-    lines[#lines + 1] = ("  server %s: %s, %s mode, connections %d, served %d"):format(entry.name,
-      entry.state, entry.mode, entry.connections, entry.served)
-  end
-end
-
-local function status(scripts, version)
-  local counts = core.host.counts()
-  local lines = {
-    ("pipehost %s, process %d: pipes %d, operations %d"):format(version, core.host.pid(),
-      counts.pipes, counts.operations),
-  }
-  for _, script in ipairs(scripts) do
-    local current = script.current
-    lines[#lines + 1] = ("%s: generation %d, %s, %d KiB%s"):format(script.path, current.number,
-      seconds(pipe.now() - current.since), current.generation:memory() // 1024,
-      #script.draining > 0 and (", %d older with clients"):format(#script.draining) or "")
-    if script.last_error then
-      lines[#lines + 1] = "  reload failed: " .. script.last_error:gsub("\nstack traceback:.*$", "")
-    end
-    server_lines(current.generation, lines)
-  end
-  return table.concat(lines, "\n")
-end
-
-local function generations(scripts)
-  local lines = {}
-  for _, script in ipairs(scripts) do
-    for i, alive in ipairs(script:alive()) do
-      lines[#lines + 1] = ("%s: generation %d, %s, %s, clients %d, %d KiB"):format(script.path, alive.number,
-        i == 1 and "active" or "draining", seconds(pipe.now() - alive.since), alive.generation:clients(),
-        alive.generation:memory() // 1024)
-    end
-  end
-  return table.concat(lines, "\n")
-end
-
--- The scripts that a command is for: all, or the one named by path or file name.
+-- The scripts that a command is for: all, or those named by path or file name.
 local function chosen(scripts, name)
   if not name then
     return scripts
   end
+  local list = {}
   for _, script in ipairs(scripts) do
-    if script.path == name or script.path:match("[^/\\]+$") == name then
+    if script.path == name then
       return { script }
+    elseif script.path:match("[^/\\]+$") == name then
+      list[#list + 1] = script
     end
   end
-  return nil, ("no script '%s' is served"):format(name)
+  return list
 end
 
-local function each_script(scripts, name, act)
-  local list, message = chosen(scripts, name)
-  if not list then
-    return nil, message
+-- Side by side: one script's slow load does not keep the others waiting.
+local function each_script(scripts, act)
+  local tasks, lines, results, worst = {}, {}, {}, common.OK
+  for i, script in ipairs(scripts) do
+    tasks[i] = pipe.spawn(act, script)
   end
-  local lines, failed = {}, false
-  for _, script in ipairs(list) do
-    local text, why = act(script)
-    failed = failed or not text
-    lines[#lines + 1] = text or why
+  for i, script in ipairs(scripts) do
+    local _, text, message, status = tasks[i]:wait()
+    status = text and common.OK or status or common.FAILED
+    text = (text or message):gsub("\nstack traceback:.*$", "")
+    worst, lines[i] = math.max(worst, status), text
+    results[i] = { script = script.path, status = status, message = text, generation = script.number }
   end
-  local text = table.concat(lines, "\n")
-  return not failed and text or nil, text
+  return worst, table.concat(lines, "\n"), { results = results }
 end
 
----Listens for `pipehost ctl`.
----@return pipehost.server?
----@return string? message
-function M.start(name, scripts, version)
+local function on_scripts(served, options, act)
+  local scripts = chosen(served.scripts, options.script)
+  if not scripts[1] then
+    local why = options.script and ("no script '%s' is served"):format(options.script) or "no script is served"
+    return common.FAILED, why, { error = why }
+  end
+  return each_script({ table.unpack(scripts) }, act)
+end
+
+---@param served pipehost.serving
+---@param version string
+local function new_handlers(served, version)
   local handlers = {}
 
   function handlers.status()
-    return status(scripts, version)
+    local data = report.status(served.scripts, version)
+    return common.OK, report.status_text(data), data
   end
 
   function handlers.generations()
-    return generations(scripts)
+    local data = report.generations(served.scripts)
+    return common.OK, report.generations_text(data), data
   end
 
   function handlers.stop()
     core.host.raise "stop"
-    return "stopping"
+    return common.OK, "stopping", { stopping = true }
   end
 
-  function handlers.reload(script_name, flag)
-    return each_script(scripts, script_name, function(script)
-      return script:reload { evict = flag == "evict" }
+  function handlers.reload(options)
+    return on_scripts(served, options, function(script)
+      return script:reload { evict = options.evict == "yes", force = options.force == "yes" }
     end)
   end
 
-  function handlers.rollback(script_name, number)
-    return each_script(scripts, script_name, function(script)
-      return script:rollback(math.tointeger(tonumber(number)))
+  function handlers.rollback(options)
+    return on_scripts(served, options, function(script)
+      return script:rollback(math.tointeger(tonumber(options.number)))
     end)
   end
 
-  -- A command is its name, and arguments on lines of their own; an empty line
-  -- is an argument that was not given.
+  return handlers
+end
+
+-- The pipe ------------------------------------------------------------------------
+
+---The request for a command.
+---@param command string
+---@param options table<string, string | boolean>
+---@return string
+function M.request(command, options)
+  local lines = { command }
+  for name, value in pairs(options) do
+    lines[#lines + 1] = name .. "=" .. (value == true and "yes" or value)
+  end
+  return table.concat(lines, "\n")
+end
+
+local function parse(message)
+  local command, options = message:match "^[^\n]*", {}
+  for name, value in message:gmatch "\n(%w+)=([^\n]*)" do
+    options[name] = value
+  end
+  return command, options
+end
+
+---Exit status and text of a reply.
+---@param reply string
+---@return integer?
+---@return string
+function M.parse_reply(reply)
+  local status, text = reply:match "^(%d+)\n(.*)$"
+  return math.tointeger(tonumber(status)), text
+end
+
+---Listens for `pipehost ctl`.
+---@param name? string
+---@param served pipehost.serving
+---@param version string
+---@return pipehost.server?
+---@return string? message
+function M.start(name, served, version)
+  local handlers = new_handlers(served, version)
   local function answer(_, message)
-    local words = {}
-    for word in (message .. "\n"):gmatch("(.-)\n") do
-      words[#words + 1] = word ~= "" and word or false
-    end
-    local handler = handlers[words[1]]
+    local command, options = parse(message)
+    local handler = handlers[command]
     if not handler then
-      return ("error\nunknown command '%s'"):format(words[1])
+      return ("%d\nunknown command '%s'"):format(common.USAGE, command)
     end
-    local text, why = handler(words[2] or nil, words[3] or nil)
-    return text and "ok\n" .. text or "error\n" .. why
+    local status, text, data = handler(options)
+    if options.json then
+      data.status = data.status or status
+      text = encode(data)
+    end
+    return ("%d\n%s"):format(status, text:sub(1, M.LONGEST - 10))
   end
   local ok, result = pcall(server.declare, {
-    name = name or PREFIX .. core.host.pid(), mode = "message", first = true, on_message = answer,
+    name = name or PREFIX .. core.host.pid(), mode = "message", first = true, max_message = M.LONGEST,
+    on_message = answer,
   })
   if not ok then
     return nil, result

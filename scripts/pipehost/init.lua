@@ -18,6 +18,7 @@ local M = {
   on_start = lifecycle.on_start,
   on_stop = lifecycle.on_stop,
   limits = require "pipehost.limits",
+  readfile = require("pipehost.sources").readfile,
   config = lifecycle.config,
   generation = lifecycle.generation,
 }

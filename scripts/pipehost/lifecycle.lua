@@ -41,10 +41,11 @@ local function guarded(fn)
   end
 end
 
+---Runs what on_stop was given, once.
 function M.stop()
   local tasks = {}
-  for _, fn in ipairs(stops) do
-    tasks[#tasks + 1] = pipe.spawn(guarded, fn)
+  while stops[1] do
+    tasks[#tasks + 1] = pipe.spawn(guarded, table.remove(stops, 1))
   end
   if #tasks > 0 then
     pipe.wait_all(tasks, STOP_MS)

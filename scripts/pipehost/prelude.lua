@@ -9,19 +9,17 @@ if not options.main and options.limits ~= false then
   core.limit(options.mode == "serve")
 end
 
-local raw_load, raw_error, open_file = load, error, io.open
+local raw_load, raw_error = load, error
 
 -- Sources ---------------------------------------------------------------------
 
--- The compiler is not interrupted: 4 MiB take it about 200 ms.
-local LARGEST_SOURCE = 4 << 20
+local sources = raw_load(core.library_source("pipehost/sources.lua", options.library),
+  "@pipehost/sources.lua", "t")(core, options)
+
 local TOO_LARGE = "%s: the source is longer than %d bytes"
 
 -- A UTF-8 BOM and a first line with # are skipped; line numbers stay.
 local function load_source(text, chunk_name, env)
-  if #text > LARGEST_SOURCE then
-    return nil, TOO_LARGE:format(chunk_name:sub(2), LARGEST_SOURCE)
-  end
   if text:sub(1, 3) == "\xEF\xBB\xBF" then
     text = text:sub(4)
   end
@@ -29,40 +27,14 @@ local function load_source(text, chunk_name, env)
   return raw_load(text, chunk_name, "t", env or _G)
 end
 
--- What a script is made of, path -> text, false for what was looked for and is
--- not there: a reload compares it with the files, a rollback starts from it.
-local sources, snapshot = {}, options.snapshot
-
-local function read_disk(path)
-  local file, message = open_file(path, "rb")
-  if not file then
-    return nil, message
+local function load_file(path, env)
+  local text, code, reason = sources.read(path)
+  if text then
+    return load_source(text, "@" .. path, env)
+  elseif code == "toobig" then
+    return nil, TOO_LARGE:format(path, sources.LARGEST)
   end
-  local text, read_message = file:read("a")
-  file:close()
-  if not text then
-    return nil, path .. ": " .. tostring(read_message)
-  end
-  return text
-end
-
-local function read_file(path)
-  local text, message
-  if snapshot then
-    text, message = snapshot[path] or nil, path .. ": is not in the snapshot"
-  else
-    text, message = read_disk(path)
-  end
-  sources[path] = text or false
-  return text, message
-end
-
-local function load_file(path)
-  local text, message = read_file(path)
-  if not text then
-    return nil, "cannot read " .. message
-  end
-  return load_source(text, "@" .. path)
+  return nil, ("cannot read %s: %s"):format(path, reason)
 end
 
 -- Modules ---------------------------------------------------------------------
@@ -71,27 +43,32 @@ local loaded, preload = package.loaded, package.preload
 preload["pipehost.core"] = function()
   return core
 end
-
-local function folder_of(path)
-  return path:match("^(.*)[/\\][^/\\]*$") or "."
+preload["pipehost.sources"] = function()
+  return sources
 end
 
 local folders = {}
 if options.script then
-  folders[1] = folder_of(options.script)
+  folders[1] = sources.folder_of(options.script)
 end
 for _, folder in ipairs(options.paths or {}) do
   folders[#folders + 1] = folder
 end
 
-local function find_file(name, tried)
+-- The chunk of a module's file. One that is there but cannot be read or compiled
+-- ends the search: the next of that name would be another module.
+local function find_file(name, tried, place)
   local path = name:gsub("%.", "/")
   for _, folder in ipairs(folders) do
     for _, tail in ipairs { ".lua", "/init.lua" } do
       local candidate = folder .. "/" .. path .. tail
-      local text = read_file(candidate)
+      local text, code, reason = sources.read(candidate)
       if text then
-        return text, "@" .. candidate, candidate
+        return candidate, load_source(text, "@" .. candidate)
+      elseif code == "toobig" then
+        raw_error(TOO_LARGE:format(candidate, sources.LARGEST), 0)
+      elseif code ~= "absent" then
+        raw_error(("%s: module '%s': cannot read %s: %s"):format(place, name, candidate, reason), 0)
       end
       tried[#tried + 1] = candidate
     end
@@ -104,32 +81,77 @@ local function find_builtin(name)
     local file = path .. tail
     local text = core.library_source(file, options.library)
     if text then
-      return text, "@" .. file, file
+      return file, load_source(text, "@" .. file)
     end
   end
 end
 
-local function find(name)
+-- The chunk, and where it comes from; `place` is that of the `require`.
+local function find(name, place)
   if preload[name] then
     return preload[name], ":preload:"
   end
   local tried = {}
-  local text, chunk_name, where = find_file(name, tried)
-  if not text then
-    text, chunk_name, where = find_builtin(name)
+  local where, chunk, message = find_file(name, tried, place)
+  if not where then
+    where, chunk, message = find_builtin(name)
   end
-  if not text then
-    raw_error(("module '%s' not found; looked for %s and in the built-in library"):format(
-      name, table.concat(tried, ", ")), 3)
-  end
-  local chunk, message = load_source(text, chunk_name)
-  if not chunk then
+  if not where then
+    raw_error(("%s: module '%s' not found; looked for %s and in the built-in library"):format(
+      place, name, table.concat(tried, ", ")), 0)
+  elseif not chunk then
     raw_error(message, 0)
   end
   return chunk, where
 end
 
-local under_way = {}
+local getinfo = debug.getinfo
+
+-- Files whose code is being run for the first time, the innermost last.
+local under_way, running = {}, { options.script }
+
+-- The place that calls `require`. A tail call leaves none: its file, then.
+local function place_of_require()
+  if getinfo(2, "t").istailcall then
+    return running[#running] or "require"
+  end
+  for level = 3, 20 do
+    local at = getinfo(level, "Sl")
+    if not at then
+      break
+    elseif at.currentline > 0 and at.source:sub(1, 10) ~= "@pipehost/" then
+      return (at.source:match "^@(.*)$" or at.short_src) .. ":" .. at.currentline
+    end
+  end
+  return running[#running] or "require"
+end
+
+-- The last error that left a module's code, and the places it was required
+-- from, the innermost first.
+local failure
+
+local function note_failure(message, place)
+  if type(message) ~= "string" then
+    failure = nil
+  elseif failure and failure.message == message then
+    table.insert(failure.places, place)
+  else
+    failure = { message = message, places = { place } }
+  end
+end
+
+-- Closed when the module's code has ended, in whatever way.
+local ends = {
+  __close = function(self, message)
+    under_way[self.name] = nil
+    if self.level then
+      table.remove(running, self.level)
+    end
+    if message ~= nil then
+      note_failure(message, self.place)
+    end
+  end,
+}
 
 -- Written in Lua so that a module's own code may wait.
 function require(name)
@@ -142,13 +164,11 @@ function require(name)
   if under_way[name] then
     raw_error(("module '%s' requires itself, directly or through others"):format(name), 2)
   end
-  local chunk, where = find(name)
-  local finish <close> = setmetatable({}, {
-    __close = function()
-      under_way[name] = nil
-    end,
-  })
+  local finish <close> = setmetatable({ name = name, place = place_of_require() }, ends)
   under_way[name] = finish
+  local chunk, where = find(name, finish.place)
+  finish.level = #running + 1
+  running[finish.level] = where
   local value = chunk(name, where)
   if value ~= nil then
     loaded[name] = value
@@ -173,7 +193,7 @@ local function read_all(reader)
       return nil, "reader function must return a string"
     end
     parts[#parts + 1], size = part, size + #part
-    if size > LARGEST_SOURCE then
+    if size > sources.LARGEST then
       break
     end
   end
@@ -188,8 +208,8 @@ function load(chunk, name, _, ...)
     end
     chunk, name = text, name or "=(load)"
   end
-  if type(chunk) == "string" and #chunk > LARGEST_SOURCE then
-    return nil, TOO_LARGE:format("load", LARGEST_SOURCE)
+  if type(chunk) == "string" and #chunk > sources.LARGEST then
+    return nil, TOO_LARGE:format("load", sources.LARGEST)
   end
   if select("#", ...) > 0 then
     return raw_load(chunk, name, "t", (...))
@@ -198,11 +218,7 @@ function load(chunk, name, _, ...)
 end
 
 function loadfile(path, _, ...)
-  local text, message = read_file(path)
-  if not text then
-    return nil, "cannot read " .. message
-  end
-  return load_source(text, "@" .. path, ...)
+  return load_file(path, ...)
 end
 
 function dofile(path)
@@ -260,8 +276,10 @@ if options.main then
   }
 end
 
+-- For reloads and errors: what the script is made of, and the last failure of a
+-- `require`.
 function options.sources_read()
-  return sources
+  return sources.texts, failure
 end
 
 return require "pipehost.script"(core, options, load_file)

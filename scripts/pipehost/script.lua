@@ -62,16 +62,23 @@ return function(core, options, load_file)
     end
   end
 
-  --- serve: binds what was declared, then lets the script run.
+  --- serve: could this take over what `served` tells of? Gives the sentence
+  --- that says why not; raises where migrate fails.
+  function hooks.validate(served)
+    return servers.validate(served)
+  end
+
+  --- serve: takes the names that are new; gives the sentence of a failure.
+  function hooks.bind()
+    core.phase "running" -- for pipe.create; nothing of the script runs yet
+    return servers.bind_new()
+  end
+
+  --- serve: takes over the others, and lets the script run.
   function hooks.commit()
-    core.phase "running"
-    local failed = servers.bind_all()
-    if failed then
-      return nil, failed
-    end
+    servers.take_over()
     core.commit()
     lifecycle.start()
-    return true
   end
 
   --- run: the chunk is a task; servers listen at once.
@@ -191,21 +198,24 @@ return function(core, options, load_file)
     return options.sources_read()
   end
 
-  --- reload: what connections keep, for the candidate's trial …
-  function hooks.samples()
-    return servers.samples()
+  --- reload: what this generation serves, for the candidate's validate.
+  function hooks.served()
+    return servers.served()
   end
 
-  --- … and the trial, in the candidate.
-  function hooks.try_migrate(samples)
-    servers.try_migrate(samples)
-    return true
-  end
-
-  --- reload: a later generation has been committed.
-  function hooks.retire(ms)
+  --- reload: a later generation has been committed …
+  function hooks.on_stop()
     lifecycle.stop()
+  end
+
+  --- … and the names that it does not declare are given back.
+  function hooks.retire(ms)
     servers.retire(ms)
+  end
+
+  --- reload: some of the connections that pin this generation.
+  function hooks.holders()
+    return servers.holders()
   end
 
   --- reload --evict: what still pins this generation is cut.

@@ -147,4 +147,25 @@ function M.explain(message, sources, colour)
   return head .. shown .. traceback
 end
 
+---Adds where the module that failed was required from, a line for each, before
+---the traceback.
+---@param message string
+---@param failure? { message: string, places: string[] } the last one that a `require` had
+---@return string
+function M.required_from(message, failure)
+  local first = failure and failure.message:match "^[^\n]*"
+  if not first or message:sub(1, #first) ~= first then
+    return message
+  end
+  local traceback = message:match "\nstack traceback:.*$" or ""
+  local lines = { message:sub(1, #message - #traceback) }
+  for _, at in ipairs(failure.places) do
+    -- A module that is not there: the error has that place already.
+    if first:sub(1, #at + 1) ~= at .. ":" and lines[#lines] ~= "required from " .. at then
+      lines[#lines + 1] = "required from " .. at
+    end
+  end
+  return table.concat(lines, "\n") .. traceback
+end
+
 return M

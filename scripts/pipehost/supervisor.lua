@@ -3,18 +3,25 @@
 -- A reload makes a new state; nothing of it is seen before its commit, and
 -- where it fails before that, the old generation goes on.
 local common = require "pipehost.command.common"
+local files = require "pipehost.files"
+local generations = require "pipehost.generation"
 local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
 
 local MAX_GENERATIONS = 8 -- alive at once, of one script
 local KEPT_SOURCES = 5 -- for a rollback
-local RETIRE_SLACK_MS = 3000
+local EVICT_MS = 3000 -- for an evicted generation to end
+local NAMED = 5 -- files, or clients, in a message
 
 ---@class pipehost.supervised
 ---@field path string
 ---@field number integer of the last commit
----@field current table the generation that new clients get
----@field draining table[] those that still have clients
+---@field current? pipehost.generation that new clients get
+---@field draining pipehost.generation[] those that still have clients, the oldest first
+---@field seen table<string, string | false> the files, as they were last looked at
+---@field found? boolean in a folder of the command line, not named there itself
+---@field failures integer attempts that failed
+---@field last_error? string until an attempt succeeds
 local Script = {}
 Script.__index = Script
 
@@ -27,187 +34,255 @@ local owners = 0
 function M.new(path, args)
   owners = owners + 1
   return setmetatable({
-    path = path, args = args, owner = owners, number = 0, draining = {}, history = {},
-    failures = 0,
+    path = path, args = args, owner = owners, number = 0, draining = {}, history = {}, seen = {},
+    failures = 0, turns = {},
   }, Script)
 end
 
+-- Making a generation -----------------------------------------------------------
+
+-- Files that were read for a candidate, whatever became of it.
+function Script:note(candidate, snapshot)
+  for path, text in pairs(candidate.sources) do
+    if snapshot then
+      text = self.seen[path]
+      text = text == nil and files.read(path) or text
+    end
+    self.seen[path] = text
+  end
+end
+
 ---A state with the script loaded; nothing of it is bound.
+---@param snapshot? table<string, string | false> instead of the files
+---@return pipehost.generation?
+---@return string? message
+---@return integer? status
 function Script:load(snapshot)
-  local number = self.number + 1
-  local generation, message, status = common.open(self.path, self.args, "serve", {
-    number = number, owner = self.owner, snapshot = snapshot,
+  local candidate, message, status = generations.open(self.path, self.args, {
+    number = self.number + 1, owner = self.owner, snapshot = snapshot,
   })
-  if not generation then
+  if not candidate then
+    self.seen[self.path] = files.read(self.path)
     return nil, message, status
   end
-  local candidate = { generation = generation, number = number, since = pipe.now() }
-  local ok, why = generation:start("load"):wait()
+  local ok, why = candidate:load()
+  files.share(candidate.sources, self.current and self.current.sources)
+  self:note(candidate, snapshot)
   if not ok then
-    why = common.explain(generation, why)
-    common.close(generation)
+    candidate:close()
     return nil, why, common.SCRIPT_ERROR
   end
   return candidate
 end
 
--- All or nothing: binds, takes over, runs. The candidate is closed on failure.
-function Script:commit(candidate)
-  local ok, done, message = candidate.generation:start("commit"):wait()
-  if not ok or not done then
-    common.close(candidate.generation)
-    return nil, ok and message or done, ok and common.UNAVAILABLE or common.SCRIPT_ERROR
+-- For a rollback.
+function Script:remember(generation)
+  for _, kept in ipairs(self.history) do
+    if kept.number == generation.number then
+      kept.sources = generation.sources
+      return
+    end
   end
-  self.number, self.current = candidate.number, candidate
-  local _, sources = candidate.generation:start("sources"):wait()
-  candidate.sources = sources
-  table.insert(self.history, { number = candidate.number, sources = sources })
+  table.insert(self.history, { number = generation.number, sources = generation.sources })
   if #self.history > KEPT_SOURCES then
     table.remove(self.history, 1)
   end
-  return true
 end
 
----Ends a candidate that is not to be committed.
-function Script:discard(candidate)
-  common.close(candidate.generation)
-end
-
--- Reload ----------------------------------------------------------------------
-
-local function read(path)
-  local file = io.open(path, "rb")
-  local text = file and file:read("a") or false
-  if file then
-    file:close()
+---All or nothing: binds, takes over, runs. The candidate is closed on failure.
+---@param candidate pipehost.generation
+---@return boolean?
+---@return string? message
+---@return integer? status
+function Script:commit(candidate)
+  local old = self.current
+  if self.stopped then
+    candidate:close()
+    return nil, self.path .. ": it is being stopped", common.FAILED
   end
-  return text
-end
-
-function Script:unchanged()
-  for path, text in pairs(self.current.sources) do
-    if read(path) ~= text then
-      return false
-    end
+  local ok, message, status = candidate:bind()
+  if ok then
+    ok, message = candidate:commit()
+    status = common.SCRIPT_ERROR
   end
-  return true
-end
-
--- Would migrate take what connections keep now?
-function Script:try_migrate(candidate)
-  local ok, samples = self.current.generation:start("samples"):wait()
   if not ok then
-    return nil, samples
+    candidate:close()
+    return nil, message, status
   end
-  local fine, message = candidate.generation:start("try_migrate", samples):wait()
-  return fine, message
-end
-
-function Script:forget(old)
-  for i, other in ipairs(self.draining) do
-    if other == old then
-      table.remove(self.draining, i)
-    end
+  self.number, self.current = candidate.number, candidate
+  self:remember(candidate)
+  if old then
+    self.draining[#self.draining + 1] = old
+    pipe.spawn(self.retire, self, old)
   end
+  return true
 end
 
 -- The old generation serves the clients that stay with it, and is closed when
 -- the last one has gone.
 function Script:retire(old)
-  local remote = old.generation:start("retire", self.args.drain)
-  if remote then
-    remote:wait(self.args.drain + RETIRE_SLACK_MS)
-  end
-  old.generation:cancel()
-  old.generation:released()
-  common.close(old.generation)
-  self:forget(old)
-  log.debug(("%s: generation %d is closed"):format(self.path, old.number))
-end
-
-function Script:evict()
-  for _, old in ipairs(self.draining) do
-    local remote = old.generation:start("evict")
-    if remote then
-      remote:wait(1000)
+  old:read_sources()
+  self:remember(old)
+  old:retire(self.args.drain)
+  for i, other in ipairs(self.draining) do
+    if other == old then
+      table.remove(self.draining, i)
+      break
     end
   end
 end
 
-function Script:room(options)
-  if #self.draining + 1 < MAX_GENERATIONS then
-    return true
+-- Reload ----------------------------------------------------------------------
+
+local function and_more(list)
+  if #list <= NAMED then
+    return table.concat(list, ", ")
   end
-  if options.evict then
-    self:evict()
-    return true
-  end
-  local oldest = self.draining[1]
-  return nil, ("%d generations are alive; %d client(s) hold generation %d (reload --evict cuts them)"):format(
-    #self.draining + 1, oldest.generation:clients(), oldest.number)
+  return ("%s and %d more"):format(table.concat(list, ", ", 1, NAMED), #list - NAMED)
 end
 
-function Script:try_reload(options)
-  local ok, message = self:room(options)
-  if not ok then
-    return nil, message
+local function who_holds(generation)
+  local names = {}
+  for i, holder in ipairs(generation:holders()) do
+    names[i] = ("%s connection %d"):format(holder.server, holder.id)
+      .. (holder.pid and (" of process %d"):format(holder.pid) or "")
   end
-  local candidate
-  candidate, message = self:load(options.snapshot)
-  if not candidate then
-    return nil, message
+  return and_more(names)
+end
+
+local function evict(generation)
+  generation:evict()
+  generation.closed:wait(EVICT_MS)
+end
+
+-- Is there room for one more? `makes_room`: the oldest are cut for it.
+function Script:room(makes_room)
+  while #self.draining + 1 >= MAX_GENERATIONS do
+    local oldest = self.draining[1]
+    if not makes_room then
+      return nil, ("%d generations are alive; generation %d, the oldest, is held by %s (reload --evict cuts them)")
+        :format(#self.draining + 1, oldest.number, who_holds(oldest)), common.FAILED
+    end
+    log.warn(("%s: generation %d is over, past %d generations: cut are %s"):format(self.path, oldest.number,
+      MAX_GENERATIONS, who_holds(oldest)))
+    evict(oldest)
+    if self.draining[1] == oldest then
+      return nil, ("generation %d, the oldest, does not end"):format(oldest.number), common.FAILED
+    end
   end
-  ok, message = self:try_migrate(candidate)
-  if not ok then
-    self:discard(candidate)
-    return nil, message
-  end
-  local old = self.current
-  ok, message = self:commit(candidate)
-  if not ok then
-    return nil, message
-  end
-  self.draining[#self.draining + 1] = old
-  pipe.spawn(self.retire, self, old)
   return true
 end
 
----Makes a new generation of the files as they are now. One at a time; who comes
----meanwhile waits for his turn.
----@param options? { evict?: boolean, snapshot?: table, from?: integer }
----@return string? what has been done
----@return string? message why nothing was
-function Script:reload(options)
-  options = options or {}
-  while self.busy do
-    self.busy:wait()
+function Script:attempt(turn)
+  local ok, message, status = self:room(turn.evict or turn.watch)
+  if not ok then
+    return nil, message, status
   end
-  if options.evict then
-    self:evict()
+  local candidate
+  candidate, message, status = self:load(turn.snapshot)
+  if not candidate then
+    return nil, message, status
   end
-  if not options.snapshot and self:unchanged() then
+  ok, message = candidate:validate(self.current)
+  if not ok then
+    candidate:close()
+    return nil, message, common.SCRIPT_ERROR
+  end
+  return self:commit(candidate)
+end
+
+function Script:failed(message, status)
+  self.failures, self.last_error = self.failures + 1, message
+  local current = self.current
+  local clients = current and current:clients() or 0
+  local text = current
+      and ("%s: reload failed, generation %d stays active (%d connection%s): %s"):format(self.path, self.number,
+        clients, clients == 1 and "" or "s", message)
+    or ("%s: not started: %s"):format(self.path, message)
+  log.error(text)
+  return nil, text, status
+end
+
+function Script:succeeded(turn, changed)
+  self.last_error = nil
+  local text = ("%s: generation %d"):format(self.path, self.number)
+  if turn.from then
+    text = ("%s (a rollback to %d)"):format(text, turn.from)
+  elseif changed[1] and self.number > 1 then
+    text = ("%s (changed: %s)"):format(text, and_more(changed))
+  end
+  log.info(text)
+  return text
+end
+
+function Script:run_turn(turn)
+  local now, moved = files.compare(self.seen)
+  if turn.watch and not moved[1] then
+    return ("%s: nothing has changed since it was tried"):format(self.path)
+  end
+  self.seen = now
+  for _, old in ipairs(turn.evict and { table.unpack(self.draining) } or {}) do
+    evict(old)
+  end
+  local _, changed = files.compare(self.current and self.current.sources or {})
+  if self.current and not changed[1] and not turn.snapshot and not turn.force then
+    self.last_error = nil
     return ("%s: unchanged, still generation %d"):format(self.path, self.number)
   end
-  local done = pipe.event()
-  self.busy = done
-  local ok, message = self:try_reload(options)
-  self.busy = nil
-  done:set()
+  local ok, message, status = self:attempt(turn)
   if ok then
-    self.last_error = nil
-    local from = options.from and (" (a rollback to %d)"):format(options.from) or ""
-    log.info(("%s: generation %d%s"):format(self.path, self.number, from))
-    return ("%s: generation %d%s"):format(self.path, self.number, from)
+    return self:succeeded(turn, changed)
   end
-  self.failures, self.last_error = self.failures + 1, message
-  log.error(("reload failed, generation %d stays: %s"):format(self.number, message))
-  return nil, ("reload failed, generation %d stays: %s"):format(self.number, message)
+  return self:failed(message, status)
+end
+
+function Script:work()
+  while self.turns[1] do
+    local turn = table.remove(self.turns, 1)
+    local ok, text, message, status = xpcall(self.run_turn, debug.traceback, self, turn)
+    if ok then
+      turn.result = { text, message, status }
+    else
+      turn.result = { nil, text, common.INTERNAL }
+      log.error(text)
+    end
+    turn.done:set()
+  end
+  self.working = nil
+end
+
+-- One at a time. Who comes meanwhile shares the next turn with all others that
+-- do; only rollbacks have their own.
+function Script:take_turn(options)
+  local turn = self.turns[#self.turns]
+  if turn and not turn.snapshot and not options.snapshot then
+    turn.evict = turn.evict or options.evict
+    turn.force = turn.force or options.force
+    turn.watch = turn.watch and options.watch
+  else
+    turn = options
+    turn.done = pipe.event()
+    table.insert(self.turns, turn)
+  end
+  self.working = self.working or pipe.spawn(self.work, self)
+  turn.done:wait()
+  return turn.result[1], turn.result[2], turn.result[3]
+end
+
+---Makes a new generation of the files as they are now, if they have changed.
+---@param options { evict?: boolean, force?: boolean, watch?: boolean } watch: a watcher has seen a change
+---@return string? what has been done
+---@return string? message why nothing was
+---@return integer? status
+function Script:reload(options)
+  return self:take_turn { evict = options.evict, force = options.force, watch = options.watch }
 end
 
 ---A new generation of the sources of the one before the current, or of `number`.
 ---@param number? integer
 ---@return string?
 ---@return string? message
+---@return integer? status
 function Script:rollback(number)
   local wanted
   for i, kept in ipairs(self.history) do
@@ -216,16 +291,16 @@ function Script:rollback(number)
     end
   end
   if not wanted then
-    return nil, number and ("the sources of generation %d are not kept"):format(number)
-      or "there is no earlier generation"
+    return nil, number and ("%s: the sources of generation %d are not kept"):format(self.path, number)
+      or self.path .. ": there is no earlier generation", common.FAILED
   end
-  return self:reload { snapshot = wanted.sources, from = wanted.number }
+  return self:take_turn { snapshot = wanted.sources, from = wanted.number }
 end
 
 -- Status and end ----------------------------------------------------------------
 
 ---All generations that are alive, the current one first.
----@return table[]
+---@return pipehost.generation[]
 function Script:alive()
   local list = { self.current }
   for i = #self.draining, 1, -1 do
@@ -237,22 +312,23 @@ end
 ---Starts the stop of every generation; gives a task that ends when all are done.
 ---@param ms number for clients to finish
 function Script:stopping(ms)
+  self.stopped = true
   return pipe.spawn(function()
     local remotes = {}
     for _, alive in ipairs(self:alive()) do
-      remotes[#remotes + 1] = alive.generation:start("stop", ms)
+      remotes[#remotes + 1] = alive:stopping(ms)
     end
     for _, remote in ipairs(remotes) do
-      remote:wait(ms + RETIRE_SLACK_MS)
+      remote:wait(ms + EVICT_MS)
     end
   end)
 end
 
 function Script:close()
   local list = self:alive()
-  self.draining = {}
+  self.draining, self.current = {}, nil
   for _, alive in ipairs(list) do
-    common.close(alive.generation)
+    alive:close()
   end
 end
 

@@ -63,14 +63,14 @@ class Case(phtest.TestCase):
 
     def fails(self, status, pattern, *arguments, **options):
         """It says why in one line on stderr, and leaves nothing. Below the line
-        there may be the source that it is about."""
+        there may be the source that it is about, and from where that was required."""
         done = self.run_pipehost(*arguments, **options)
         self.assertEqual(done.status, status, done)
         self.assertEqual(done.out, "", done)
         lines = done.err.splitlines()
         if status == USAGE and lines and lines[-1].startswith("Try 'pipehost"):
             lines.pop()
-        source = [line for line in lines if re.match(r" *\d* \| ", line)]
+        source = [line for line in lines if re.match(r" *\d* \| |required from ", line)]
         self.assertEqual(len(lines) - len(source), 1, done)
         self.assertRegex(lines[0], "^pipehost: ")
         self.assertRegex(lines[0], pattern)

@@ -5,7 +5,8 @@ local lfs = require "lfs"
 local source_error = require "pipehost.source_error"
 
 local M = {
-  OK = 0, FAILED = 1, USAGE = 2, NO_TESTS = 5, SCRIPT_ERROR = 65, UNAVAILABLE = 69, TIMED_OUT = 75,
+  OK = 0, FAILED = 1, USAGE = 2, NO_TESTS = 5, SCRIPT_ERROR = 65, UNAVAILABLE = 69, INTERNAL = 70,
+  TIMED_OUT = 75,
 }
 
 local EXPLAIN_MS = 1000
@@ -34,8 +35,11 @@ function M.explain(generation, message, colour)
   if not remote then
     return message
   end
-  local ok, sources = remote:wait(EXPLAIN_MS)
-  return ok and source_error.explain(message, sources, colour) or message
+  local ok, sources, failure = remote:wait(EXPLAIN_MS)
+  if not ok then
+    return message
+  end
+  return source_error.required_from(source_error.explain(message, sources, colour), failure)
 end
 
 ---The same, on stderr.

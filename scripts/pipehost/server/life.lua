@@ -8,6 +8,10 @@ local pipe = require "pipehost.pipe"
 
 local M = {}
 
+local SAMPLES = 16 -- connections of a server on which migrate is tried
+local NAMED = 6 -- that are named
+local DEPTH = 100 -- of tables in tables that can be cloned
+
 ---Stops all of them; gives the number of clients that were cut.
 function M.stop_all(declared, ms)
   local deadline = pipe.now() + ms
@@ -24,56 +28,81 @@ function M.stop_all(declared, ms)
   return cut
 end
 
-local function bind_new(declared)
-  for _, server in ipairs(declared) do
-    local new = server.state == "declared" and not core.service(server.key)
-    local info = new and server:bind()
-    if info then
-      return tostring(info)
+local plain_types = { ["nil"] = true, boolean = true, number = true, string = true }
+
+-- Can it be cloned? See bindings/value.c.
+local function is_plain(value, seen, depth)
+  if plain_types[type(value)] or seen[value] then
+    return true
+  elseif type(value) ~= "table" or depth >= DEPTH then
+    return false
+  end
+  seen[value] = true
+  for key, element in next, value do
+    if not is_plain(key, seen, depth + 1) or not is_plain(element, seen, depth + 1) then
+      return false
     end
   end
+  return true
 end
 
----Binds what is declared and new, then takes over what an earlier generation
----serves, all in one turn. On a failure what was bound is stopped again, nothing
----was taken over, and the failure's sentence is returned.
-function M.bind_all(declared)
+---What is served, for the validation of the next generation: for each name some
+---connections' states, to try migrate on. One that cannot be cloned is left out:
+---its connection stays where it is.
+function M.served(declared)
+  local list = {}
+  for _, server in ipairs(declared) do
+    local states = {}
+    for conn in server:connections() do
+      if #states < SAMPLES and is_plain(conn.state, {}, 0) then
+        states[#states + 1] = conn.state
+      end
+    end
+    list[server.key] = { states = states, version = server.options.state_version or 1 }
+  end
+  return list
+end
+
+local function crosses(options)
+  return options.on_message and (options.on_reload or "handover") == "handover"
+end
+
+---Could these take over what an earlier generation serves? Gives the sentence
+---that says why not; raises where migrate fails.
+---@param served table what its M.served gave
+---@return string?
+function M.validate(declared, served)
   for _, server in ipairs(declared) do
     local conflict = server:conflict()
     if conflict then
       return conflict
     end
+    local before = served[server.key]
+    for _, state in ipairs(before and crosses(server.options) and before.states or {}) do
+      connection.migrated(server.options, state, before.version)
+    end
   end
-  local failed = bind_new(declared)
-  if failed then
-    M.stop_all(declared, 0)
-    return failed
+end
+
+---Takes the names that are new. On a failure what was taken is given back, and
+---the failure's sentence is returned.
+---@return string?
+function M.bind_new(declared)
+  for _, server in ipairs(declared) do
+    local new = server.state == "declared" and not core.service(server.key)
+    local info = new and server:bind()
+    if info then
+      M.stop_all(declared, 0)
+      return tostring(info)
+    end
   end
+end
+
+---Takes over what an earlier generation serves, in one turn.
+function M.take_over(declared)
   for _, server in ipairs(declared) do
     if server.state == "declared" then
       server:adopt()
-    end
-  end
-end
-
----One connection's state for each server that has some, to try migrate on.
-function M.samples(declared)
-  local list = {}
-  for _, server in ipairs(declared) do
-    for conn in server:connections() do
-      list[server.key] = { state = conn.state, version = server.options.state_version or 1 }
-      break
-    end
-  end
-  return list
-end
-
----Tries migrate on another generation's samples; raises where it fails.
-function M.try_migrate(declared, list)
-  for _, server in ipairs(declared) do
-    local sample = list[server.key]
-    if sample and server.options.on_message and (server.options.on_reload or "handover") == "handover" then
-      connection.migrated(server.options, sample.state, sample.version)
     end
   end
 end
@@ -97,11 +126,26 @@ function M.retire(declared, ms)
   end
 end
 
+---Some of the connections that this generation still has.
+---@return { server: string, id: integer, pid?: integer }[]
+function M.holders(declared)
+  local list = {}
+  for _, server in ipairs(declared) do
+    for conn in server:connections() do
+      if #list < NAMED then
+        local ok, peer = pcall(conn.peer, conn)
+        list[#list + 1] = { server = server.name, id = conn.id, pid = ok and peer and peer.pid or nil }
+      end
+    end
+  end
+  return list
+end
+
 ---Cuts the connections that this generation still has.
 function M.evict(declared)
   local cut = 0
   for _, server in ipairs(declared) do
-    cut = cut + (server.state == "retired" and server.core:cut "evicted" or 0)
+    cut = cut + (server.core and server.core:cut "evicted" or 0)
   end
   return cut
 end
