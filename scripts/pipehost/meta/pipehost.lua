@@ -41,6 +41,14 @@ function pipehost.on_start(fn) end
 ---@param fn fun()
 function pipehost.on_stop(fn) end
 
+---A data file, whole, at most 4 MiB. Under `serve` the script is reloaded when it changes.
+---@param path string absolute, or seen from the script's folder
+---@return string? text
+---@return string? code "absent" "busy" "denied" "toobig"
+---@return pipehost.info? info
+---@nodiscard
+function pipehost.readfile(path) end
+
 ---@class pipehost.limits.options
 ---@field memory? integer bytes, 67108864
 ---@field cpu? number ms that a handler may compute between two waits, 100; math.huge: no limit
