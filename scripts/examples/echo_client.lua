@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Sends its arguments to echo.lua, one message each, and prints what comes back.
+-- Sends its arguments to echo_server.lua, one message each, and prints what comes back.
 --
 --   pipehost run scripts/examples/echo_client.lua NAME TEXT...
 local pipehost = require "pipehost"

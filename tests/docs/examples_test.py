@@ -69,22 +69,22 @@ class Documents(phtest.TestCase):
 
 
 class Examples(phtest.TestCase):
-    def serve(self, script):
+    def serve(self, script, *options):
         name = self.pipe_name()
         server = self.start(
-            "serve", phtest.native(os.path.join(EXAMPLES, script)), "--set", "pipe=" + name
+            "serve", phtest.native(os.path.join(EXAMPLES, script)), "--set", "pipe=" + name, *options
         )
         server.wait_for("serving 1 script")
         return server, name
 
-    def client(self, script, *arguments):
+    def client(self, script, *arguments, status=0):
         path = phtest.native(os.path.join(EXAMPLES, script))
         done = self.run_pipehost("run", path, *arguments)
-        self.assertEqual(done.status, 0, done)
+        self.assertEqual(done.status, status, done)
         return done.out.split("\n")
 
     def test_echo(self):
-        server, name = self.serve("echo.lua")
+        server, name = self.serve("echo_server.lua")
         self.assertEqual(self.client("echo_client.lua", name, "one", "", "zwölf"), ["one", "", "zwölf"])
         self.assertEqual(server.stop(), 0, server)
 
@@ -95,6 +95,46 @@ class Examples(phtest.TestCase):
             ["6", "error: 'x' is no number", "3.5"],
         )
         self.assertEqual(server.stop(), 0, server)
+
+    def test_calc(self):
+        server, name = self.serve("calc_server.lua")
+        self.assertEqual(self.client("calc_client.lua", name, "6", "multiply", "7"), ["42"])
+        self.assertEqual(
+            self.client("calc_client.lua", name, "6", "divide", "0", status=1), ["division_by_zero"]
+        )
+        self.assertEqual(server.stop(), 0, server)
+
+    def test_proxy(self):
+        echo, behind = self.serve("echo_server.lua")
+        proxy, name = self.serve("proxy_server.lua", "--set", "to=" + behind)
+        self.assertEqual(self.client("echo_client.lua", name, "one", "two"), ["one", "two"])
+        for line in (r"> 6f 6e 65 .*connection=1$", r"< 6f 6e 65 ", r"> 74 77 6f ", r"< 74 77 6f "):
+            proxy.wait_for(line)
+        proxy.wait_for("ended by the client connection=1$")
+        # A server that goes takes the client with it.
+        script = self.write_file(
+            "waits.lua",
+            """
+            local conn = assert(require("pipehost").pipe.open(..., { timeout = 10000 }))
+            print(conn:transact "x")
+            print(select(2, conn:receive(60000)))
+            """,
+        )
+        client = self.start("run", phtest.native(script), name)
+        client.wait_for("^x$")
+        self.assertEqual(echo.stop(), 0, echo)
+        client.wait_for(r"^closed\t")
+        proxy.wait_for("ended by the server connection=2$")
+        self.assertEqual(proxy.stop(), 0, proxy)
+
+    def test_proxy_to_nobody(self):
+        proxy, name = self.serve("proxy_server.lua", "--set", "to=" + self.pipe_name())
+        done = self.run_pipehost(
+            "run", phtest.native(os.path.join(EXAMPLES, "echo_client.lua")), name, "one"
+        )
+        self.assertEqual(done.status, 65, done)
+        proxy.wait_for("warn .*no such pipe .*connection=1$")
+        self.assertEqual(proxy.stop(), 0, proxy)
 
     def test_chat(self):
         server, name = self.serve("chat_server.lua")

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Sends every message back.
 --
---   pipehost serve scripts/examples/echo.lua [--set pipe=NAME]
+--   pipehost serve scripts/examples/echo_server.lua [--set pipe=NAME]
 local pipehost = require "pipehost"
 
 pipehost.server {
