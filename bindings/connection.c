@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "handover.h"
 #include "lauxlib.h"
 #include "pipe.h"
 #include "worker.h"
@@ -80,29 +81,10 @@ int ph_conn_field(lua_State *L, struct ph_conn *conn)
     return 1;
 }
 
-/* The userdata in that state is the script's alone from now on: a handle that
- * the host has closed. */
-static struct lua_pipe *drop_userdata(lua_State *L, int *ref)
+/* What a state keeps of a pipe that lives on in another one. */
+static void close_handle(struct lua_pipe *self)
 {
-    struct lua_pipe *self;
-    if (*ref == LUA_NOREF)
-        return NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
-    self = lua_touserdata(L, -1);
-    self->conn = NULL;
-    self->host_closed = true;
-    lua_pop(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, *ref);
-    *ref = LUA_NOREF;
-    return self;
-}
-
-/* The same where the pipe lives on in another state: the handle left behind
- * gets a closed one instead. */
-static void leave_userdata(lua_State *L, int *ref)
-{
-    struct lua_pipe *self = drop_userdata(L, ref);
-    struct ph_pipe *pipe = self ? self->pipe : NULL;
+    struct ph_pipe *pipe = self->pipe;
     if (!pipe)
         return;
     self->pipe = ph_pipe_new(ph_pipe_port(pipe));
@@ -111,58 +93,91 @@ static void leave_userdata(lua_State *L, int *ref)
     ph_pipe_release(pipe);
 }
 
-static void count_client(struct ph_server *server, int change)
+void ph_conn_drop_userdata(lua_State *L, int *ref, bool lives)
 {
-    struct ph_runtime *runtime = server->runtime;
-    server->count += (size_t)change;
-    runtime->clients += (size_t)change;
-    if (runtime->clients)
-        ph_signal_reset(&runtime->released);
-    else
-        ph_signal_set(&runtime->released);
+    struct lua_pipe *self;
+    if (*ref == LUA_NOREF)
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
+    self = lua_touserdata(L, -1);
+    self->conn = NULL;
+    self->host_closed = true;
+    lua_pop(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+    *ref = LUA_NOREF;
+    if (lives)
+        close_handle(self);
+}
+
+struct ph_conn *ph_conn_check(lua_State *L, const char *what)
+{
+    struct lua_pipe *self = ph_pipe_check(L, 1);
+    if (!self->conn && !self->host_closed)
+        luaL_error(L, "pipe %s: only a server's connection has %s",
+                   ph_pipe_name(L, 1), what);
+    return self->conn;
 }
 
 /* ---- Its life --------------------------------------------------------------------- */
 
-static void free_ended(struct ph_op *op)
+void ph_conn_settle(struct ph_conn *conn)
 {
-    ph_op_clear(op);
-    free(op->user);
+    if (conn->pipe || conn->posts || conn->op.state == PH_OP_PENDING)
+        return;
+    ph_op_clear(&conn->op);
+    free(conn);
 }
 
-void ph_conn_free(struct ph_conn *conn)
+static void op_ended(struct ph_op *op)
+{
+    ph_conn_settle(op->user);
+}
+
+static void unlink_conn(struct ph_conn *conn)
 {
     struct ph_service *service = conn->service;
-    ph_timer_stop(service->port, &conn->soon);
-    drop_userdata(conn->server->runtime->L, &conn->ref);
-    if (conn->from)
-        drop_userdata(conn->from->runtime->L, &conn->from_ref);
-    if (conn->from)
-        count_client(conn->from, -1);
-    ph_value_free(&conn->parcel);
     *conn->link = conn->next;
     if (conn->next)
         conn->next->link = conn->link;
-    count_client(conn->server, -1);
+    ph_server_count(conn->server, -1);
     if (--service->count == 0)
         ph_signal_set(&service->empty);
-    conn->op.done = free_ended;
-    conn->op.user = conn;
-    ph_pipe_close(conn->pipe);
-    ph_pipe_release(conn->pipe);
-    /* Else its close ends the operation, in the port's run. */
-    if (conn->op.state != PH_OP_PENDING)
-        free_ended(&conn->op);
 }
 
-static void run(struct ph_conn *conn, enum ph_job job)
+/* What is still pending of it ends with the close, in the port's run. */
+void ph_conn_free(struct ph_conn *conn)
+{
+    struct ph_pipe *pipe = conn->pipe;
+    assert(pipe);
+    ph_timer_stop(conn->service->port, &conn->soon);
+    if (conn->worker)
+        conn->worker->conn = NULL;
+    ph_crossing_free(conn);
+    ph_conn_drop_userdata(conn->server->runtime->L, &conn->ref, false);
+    unlink_conn(conn);
+    conn->op.done = op_ended;
+    conn->op.user = conn;
+    conn->pipe = NULL;
+    ph_pipe_close(pipe);
+    ph_pipe_release(pipe);
+    ph_conn_settle(conn);
+}
+
+bool ph_conn_run(struct ph_conn *conn, enum ph_job job)
 {
     conn->job = job;
     if (ph_worker_run(conn))
-        return;
+        return true;
     ph_runtime_log(conn->server->runtime, PH_LOG_ERROR,
-                   "no memory to serve a client: it is disconnected");
-    ph_conn_free(conn);
+                   "no memory to serve connection %lld",
+                   (long long)conn->id);
+    return false;
+}
+
+static void run_or_free(struct ph_conn *conn, enum ph_job job)
+{
+    if (!ph_conn_run(conn, job))
+        ph_conn_free(conn);
 }
 
 void ph_conn_end(struct ph_conn *conn, enum ph_reason reason)
@@ -174,13 +189,28 @@ void ph_conn_end(struct ph_conn *conn, enum ph_reason reason)
         (reason == PH_REASON_CLOSED || reason == PH_REASON_STOPPED))
         ph_conn_free(conn);
     else
-        run(conn, PH_JOB_ENDED);
+        run_or_free(conn, PH_JOB_ENDED);
 }
 
-static bool wants_crossing(const struct ph_conn *conn)
+static void mark_host_closed(struct ph_conn *conn)
 {
-    return conn->service->server && conn->server != conn->service->server &&
-           !conn->pinned && !conn->stopping;
+    lua_State *L = conn->server->runtime->L;
+    struct lua_pipe *self;
+    if (conn->ref == LUA_NOREF)
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, conn->ref);
+    self = lua_touserdata(L, -1);
+    self->host_closed = true;
+    lua_pop(L, 1);
+}
+
+void ph_conn_cut(struct ph_conn *conn, enum ph_reason reason)
+{
+    mark_host_closed(conn);
+    if (!conn->cut)
+        conn->reason = reason;
+    conn->stopping = conn->cut = true;
+    ph_pipe_close(conn->pipe);
 }
 
 static enum ph_reason reason_of(const struct ph_conn *conn)
@@ -191,6 +221,7 @@ static enum ph_reason reason_of(const struct ph_conn *conn)
     case PH_TIMEOUT:
         return PH_REASON_TIMEOUT;
     case PH_TOOBIG:
+    case PH_PROTOCOL:
         return PH_REASON_PROTOCOL;
     case PH_CANCELLED:
         if (conn->reloaded)
@@ -202,28 +233,28 @@ static enum ph_reason reason_of(const struct ph_conn *conn)
     }
 }
 
+/* Has its message stay where it is until it can be handled. */
+static void hold(struct ph_conn *conn)
+{
+    conn->held = true;
+    if (ph_op_keep(&conn->op) != PH_OK)
+        conn->op.status = PH_NOMEM;
+}
+
 static void after_read(struct ph_conn *conn)
 {
-    /* A hand-over is under way: it goes on with what has come. */
-    conn->held = conn->worker != NULL;
-    if (conn->held) {
-        if (ph_op_keep(&conn->op) != PH_OK)
-            conn->op.status = PH_NOMEM;
-        return;
-    }
-    if (wants_crossing(conn) && conn->op.status == PH_OK) {
-        conn->held = true;
-        if (ph_op_keep(&conn->op) != PH_OK)
-            conn->op.status = PH_NOMEM;
+    if (conn->worker) { /* a hand-over is under way */
+        hold(conn);
+    } else if (conn->op.status == PH_OK && ph_conn_wants_crossing(conn)) {
+        hold(conn);
         ph_conn_cross(conn);
-        return;
-    }
-    if (conn->op.status == PH_OK)
-        run(conn, PH_JOB_MESSAGE);
-    else if (conn->op.status == PH_TIMEOUT && conn->stopping)
+    } else if (conn->op.status == PH_OK) {
+        run_or_free(conn, PH_JOB_MESSAGE);
+    } else if (conn->op.status == PH_TIMEOUT && conn->stopping) {
         ph_conn_end(conn, PH_REASON_STOPPED);
-    else
+    } else {
         ph_conn_end(conn, reason_of(conn));
+    }
 }
 
 static void read_done(struct ph_op *op)
@@ -262,7 +293,7 @@ void ph_conn_idle(struct ph_conn *conn)
                                          : PH_REASON_CLOSED);
         return;
     }
-    if (wants_crossing(conn)) {
+    if (ph_conn_wants_crossing(conn)) {
         ph_conn_cross(conn);
         return;
     }
@@ -285,55 +316,14 @@ void ph_conn_reply(struct ph_conn *conn, const char *data, size_t len)
 {
     conn->op.done = write_done;
     conn->op.user = conn;
-    if (ph_write_start(&conn->op, conn->pipe, data, len,
-                       deadline(conn, conn->server->timeout_ms)) != PH_OK)
+    if (ph_send_start(&conn->op, conn->pipe, data, len,
+                      deadline(conn, conn->server->timeout_ms)) != PH_OK)
         ph_conn_end(conn, PH_REASON_CLOSED); /* closed by its handler */
     else if (conn->op.state == PH_OP_DONE)
         after_write(conn);
 }
 
-/* ---- Hand-over ---------------------------------------------------------------------- */
-
-/* Protected, in the old state: conn.state, if there is any, as bytes. */
-static int pack_state(lua_State *L)
-{
-    struct ph_conn *conn = lua_touserdata(L, 1);
-    const char *bad = NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, conn->ref);
-    if (lua_getiuservalue(L, -1, PH_PIPE_FIELDS_VALUE) != LUA_TNIL)
-        bad = ph_value_encode(L, -1, &conn->parcel);
-    if (bad)
-        return luaL_error(L, "%s", bad);
-    return 0;
-}
-
-/* Protected, in the new state, where no migrate is asked for. */
-static int unpack_state(lua_State *L)
-{
-    struct ph_conn *conn = lua_touserdata(L, 1);
-    ph_conn_push(L, conn);
-    if (ph_value_decode(L, &conn->parcel) > 0)
-        lua_setiuservalue(L, -2, PH_PIPE_FIELDS_VALUE);
-    return 0;
-}
-
-static bool protected(lua_State *L, lua_CFunction function, void *argument)
-{
-    lua_pushcfunction(L, function);
-    lua_pushlightuserdata(L, argument);
-    return lua_pcall(L, 1, 0, 0) == LUA_OK;
-}
-
-static void stay(struct ph_conn *conn, const char *why)
-{
-    conn->pinned = true;
-    ph_runtime_log(conn->server->runtime, PH_LOG_WARN,
-                   "connection %lld stays on this generation: %s",
-                   (long long)conn->id, why ? why : "not enough memory");
-}
-
-/* On with what came meanwhile, or the next read. */
-static void go_on(struct ph_conn *conn)
+void ph_conn_go_on(struct ph_conn *conn)
 {
     if (conn->held) {
         conn->held = false;
@@ -341,73 +331,4 @@ static void go_on(struct ph_conn *conn)
     } else if (conn->op.state != PH_OP_PENDING) {
         ph_conn_idle(conn);
     }
-}
-
-static void move(struct ph_conn *conn, struct ph_server *to)
-{
-    conn->from = conn->server;
-    conn->from_ref = conn->ref;
-    conn->ref = LUA_NOREF;
-    conn->server = to;
-    count_client(to, 1);
-}
-
-void ph_conn_adopted(struct ph_conn *conn, bool accepted)
-{
-    struct ph_server *from = conn->from;
-    ph_value_free(&conn->parcel);
-    conn->from = NULL;
-    if (accepted) {
-        leave_userdata(from->runtime->L, &conn->from_ref);
-        count_client(from, -1);
-    } else {
-        leave_userdata(conn->server->runtime->L, &conn->ref);
-        count_client(conn->server, -1);
-        conn->server = from;
-        conn->ref = conn->from_ref;
-        conn->from_ref = LUA_NOREF;
-        stay(conn, "the new one's migrate or on_adopt refused it");
-    }
-    go_on(conn);
-}
-
-/* on_reload = "close" */
-static void close_instead(struct ph_conn *conn)
-{
-    conn->pinned = true;
-    conn->held = false;
-    conn->reloaded = true;
-    if (conn->op.state == PH_OP_PENDING)
-        ph_op_cancel(&conn->op);
-    else
-        ph_conn_end(conn, PH_REASON_RELOAD);
-}
-
-void ph_conn_cross(struct ph_conn *conn)
-{
-    struct ph_server *to = conn->service->server;
-    lua_State *L = conn->server->runtime->L;
-    if (to->closes) {
-        close_instead(conn);
-        return;
-    }
-    if (!conn->server->messages || !to->messages || to->finishes) {
-        conn->pinned = true;
-        go_on(conn);
-        return;
-    }
-    if (conn->ref != LUA_NOREF && !protected(L, pack_state, conn)) {
-        stay(conn, lua_tostring(L, -1));
-        lua_pop(L, 1);
-        ph_value_free(&conn->parcel);
-        go_on(conn);
-        return;
-    }
-    move(conn, to);
-    if (!to->quiet_adopt) {
-        run(conn, PH_JOB_ADOPTED);
-        return;
-    }
-    ph_conn_adopted(conn, !conn->parcel.len ||
-                              protected(to->runtime->L, unpack_state, conn));
 }

@@ -11,7 +11,8 @@
 enum ph_job {
     PH_JOB_OPENED,  /* a new client: on_open, and the session of those */
     PH_JOB_MESSAGE, /* conn->op has a message */
-    PH_JOB_ADOPTED, /* it came from another state with conn->parcel */
+    PH_JOB_ADOPTED, /* it came from another state: conn->crossing */
+    PH_JOB_RESUMED, /* a session that has crossed: on_adopt, then the session */
     PH_JOB_ENDED    /* on_close, then the end; conn->reason says why */
 };
 
@@ -29,26 +30,27 @@ enum ph_job {
 #define PH_REASON_ENUM_(name, text) PH_REASON_##name,
 enum ph_reason { PH_REASON_LIST(PH_REASON_ENUM_) PH_REASON_COUNT };
 
+struct ph_crossing;
+
 struct ph_conn {
     struct ph_service *service;
     struct ph_conn *next, **link; /* in the service's list */
     struct ph_server *server;
-    struct ph_pipe *pipe;
-    struct ph_op op;        /* the idle read, or the reply */
-    struct ph_timer soon;   /* a message that was there at once */
-    struct ph_task *worker; /* works on it now */
+    struct ph_pipe *pipe;         /* NULL: it is over */
+    struct ph_op op;              /* the idle read, or the reply */
+    struct ph_timer soon;         /* what is to come in the next turn */
+    struct ph_task *worker;       /* works on it now */
+    struct ph_crossing *crossing; /* while it goes to another server */
     lua_Integer id;
     int ref; /* its userdata in the server's state, LUA_NOREF: none yet */
+    uint32_t posts, post_bytes; /* posted, and not yet with the system */
+    uint32_t refused; /* the generation that it could not cross to, or 0 */
     enum ph_job job;
     enum ph_reason reason;
     bool stopping; /* ends when it has no message left */
     bool cut;      /* the host closed it for `reason` */
-    bool pinned;   /* could not cross, or is not to: stays with its server */
     bool reloaded; /* on_reload = "close" ends it */
     bool held;     /* its read has ended while a worker was busy with it */
-    struct ph_server *from; /* ADOPTED: where it goes back on failure */
-    int from_ref;           /* its userdata there */
-    struct ph_value parcel; /* ADOPTED: its state on the way */
 };
 
 /* Pushes the connection's pipe userdata, made when it is first asked for. May
@@ -61,13 +63,23 @@ void ph_conn_idle(struct ph_conn *conn);
 /* Sends the reply (at most until the server's time-out), then waits again. */
 void ph_conn_reply(struct ph_conn *conn, const char *data, size_t len);
 
-/* After a reload: the connection, which is at a safe point, goes to the server
- * that its service has now, with a clone of its state. Where that fails it
- * stays, pinned. */
-void ph_conn_cross(struct ph_conn *conn);
+/* On with the message that came while a worker was busy with the connection, or
+ * the next read. */
+void ph_conn_go_on(struct ph_conn *conn);
 
-/* Its server has adopted it, or (false) has not: then it goes back. */
-void ph_conn_adopted(struct ph_conn *conn, bool accepted);
+/* Gives the job to a worker. False: no memory for one. */
+bool ph_conn_run(struct ph_conn *conn, enum ph_job job);
+
+/* Queues a message, or on a byte pipe without a frame just the bytes, behind
+ * what is queued already; never waits. PH_OK; PH_BUSY: the queue is full, as
+ * its server's limits say; PH_CLOSED, PH_TOOBIG, PH_DENIED, PH_NOMEM,
+ * PH_SYSTEM: nothing is queued. What is queued when the connection ends is sent
+ * as far as the close of a pipe sends it. */
+enum ph_status ph_conn_post(struct ph_conn *conn, const void *data, size_t len);
+
+/* Closes the connection for the host; its handler's operations give `closed`,
+ * and on_close runs after it with the reason. */
+void ph_conn_cut(struct ph_conn *conn, enum ph_reason reason);
 
 /* The connection is over: on_close if there is one, then ph_conn_free. The
  * first reason counts. */
@@ -75,6 +87,21 @@ void ph_conn_end(struct ph_conn *conn, enum ph_reason reason);
 
 /* Closes its pipe and frees it; nothing of its state runs any more. */
 void ph_conn_free(struct ph_conn *conn);
+
+/* Frees its memory if it is over and the port has finished with it. */
+void ph_conn_settle(struct ph_conn *conn);
+
+/* The userdata in that state, *ref, is the script's alone from now on: a handle
+ * that the host has closed. With `lives` the pipe goes on elsewhere. */
+void ph_conn_drop_userdata(lua_State *L, int *ref, bool lives);
+
+/* Methods of pipes that only a connection has: post, checkpoint. Into the table
+ * on top of the stack. */
+void ph_conn_methods(lua_State *L);
+
+/* The connection whose pipe is at stack index 1, for the method `what`; NULL:
+ * the host has closed it. Raises where the pipe is no connection. */
+struct ph_conn *ph_conn_check(lua_State *L, const char *what);
 
 const char *ph_reason_name(enum ph_reason reason);
 

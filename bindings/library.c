@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "embedded.h"
+#include "frame.h"
 #include "lauxlib.h"
 #include "lua_version.h"
 #include "lualib.h"
@@ -13,6 +14,7 @@
 #include "pipe.h"
 #include "runtime.h"
 #include "server.h"
+#include "value.h"
 
 int luaopen_lfs(lua_State *L);
 
@@ -207,6 +209,19 @@ static int failure(lua_State *L)
     return 3;
 }
 
+/* clone(value) -> a copy of plain data · nil, why it is none */
+static int clone(lua_State *L)
+{
+    struct ph_value *value;
+    luaL_checkany(L, 1);
+    value = ph_value_push(L);
+    if (!ph_value_encode(L, 1, value))
+        return ph_value_decode(L, value);
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
 /* is_info(value) -> boolean */
 static int is_info(lua_State *L)
 {
@@ -275,6 +290,7 @@ static const luaL_Reg functions[] = {
     {"commit", commit},
     {"checked", checked},
     {"failure", failure},
+    {"clone", clone},
     {"is_info", is_info},
     {"check_options", check_options},
     {"place", place},
@@ -304,6 +320,7 @@ void ph_library_open(lua_State *L)
     ph_pipe_open(L);
     luaL_newlib(L, functions);
     ph_task_open(L);
+    ph_frame_open(L);
     ph_open_open(L);
     ph_server_open(L);
     ph_push_types(L);

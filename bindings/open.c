@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "frame.h"
 #include "lauxlib.h"
 #include "misuse.h"
 #include "outcome.h"
@@ -105,6 +106,18 @@ static lua_Number timeout(lua_State *L, int table)
     return ms;
 }
 
+/* Leaves the frame's userdata on the stack. */
+static struct ph_frame *frame_option(lua_State *L, int table, enum ph_mode mode)
+{
+    get(L, table, "frame");
+    ph_frame_push(L, -1);
+    lua_remove(L, -2);
+    if (mode == PH_MODE_MESSAGE && !lua_isnil(L, -1))
+        luaL_error(L, "option 'frame' needs mode = \"byte\": a message pipe "
+                      "has messages already");
+    return ph_frame_check(L, -1);
+}
+
 /* The list of uids at the top of the stack, in memory of the state. */
 static void uids(lua_State *L, struct ph_create_options *options)
 {
@@ -161,9 +174,9 @@ static void access_option(lua_State *L, int table,
 
 static const char *const create_names[] = {
     "mode",  "access",  "direction",   "max_instances", "backlog",
-    "first", "timeout", "max_message", NULL};
-static const char *const open_names[] = {"mode", "timeout",     "peer",
-                                         "wait", "max_message", NULL};
+    "first", "timeout", "max_message", "frame",         NULL};
+static const char *const open_names[] = {
+    "mode", "timeout", "peer", "wait", "max_message", "frame", NULL};
 static const char *const modes[] = {"message", "byte", NULL};
 
 static void check_table(lua_State *L, const char *const *names,
@@ -188,13 +201,15 @@ static const char *check_name(lua_State *L)
 }
 
 /* Pushes the handle: closed until the operation is under way. */
-static struct lua_pipe *push_handle(lua_State *L, lua_Number timeout_ms)
+static struct lua_pipe *push_handle(lua_State *L, lua_Number timeout_ms,
+                                    struct ph_frame *frame)
 {
     struct lua_pipe *self = ph_pipe_push(L, 1);
     self->timeout_ms = timeout_ms;
     self->pipe = ph_pipe_new(ph_runtime_of(L)->port);
     if (!self->pipe)
         luaL_error(L, "not enough memory");
+    ph_pipe_set_frame(self->pipe, frame);
     lua_replace(L, 1);
     return self;
 }
@@ -225,6 +240,7 @@ static int create(lua_State *L)
     static const char *const directions[] = {"duplex", "inbound", "outbound",
                                              NULL};
     struct ph_create_options options = {0};
+    struct ph_frame *frame;
     struct ph_task *task;
     struct lua_pipe *self;
     lua_Number ms;
@@ -243,9 +259,10 @@ static int create(lua_State *L)
     options.first = boolean(L, 2, "first");
     ms = timeout(L, 2);
     access_option(L, 2, &options);
+    frame = frame_option(L, 2, options.mode);
     task = ph_wait_check(L, "pipe.create");
     lua_pushvalue(L, 1);
-    self = push_handle(L, ms);
+    self = push_handle(L, ms, frame);
     return launched(L, task,
                     ph_create_start(ph_task_call(task), self->pipe,
                                     lua_tostring(L, -1), &options,
@@ -270,6 +287,7 @@ static int open(lua_State *L)
 {
     static const char *const peers[] = {"user", "any", NULL};
     struct ph_open_options options = {0};
+    struct ph_frame *frame;
     struct ph_task *task;
     struct lua_pipe *self;
     lua_Number ms;
@@ -288,9 +306,10 @@ static int open(lua_State *L)
     lua_pop(L, 1);
     options.max_message =
         (size_t)number(L, 2, "max_message", PH_MESSAGE_MAX, 1 << 30);
+    frame = frame_option(L, 2, options.mode);
     task = ph_wait_check(L, "pipe.open");
     lua_pushvalue(L, 1);
-    self = push_handle(L, ms);
+    self = push_handle(L, ms, frame);
     return launched(L, task,
                     ph_open_start(ph_task_call(task), self->pipe,
                                   lua_tostring(L, -1), &options,

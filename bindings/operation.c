@@ -124,6 +124,11 @@ static int write_op(lua_State *L)
     return start_send(L, ph_write_start);
 }
 
+static int send_op(lua_State *L)
+{
+    return start_send(L, ph_send_start);
+}
+
 static int transact_op(lua_State *L)
 {
     return start_send(L, ph_transact_start);
@@ -253,9 +258,9 @@ static int op_tostring(lua_State *L)
 
 static const luaL_Reg pipe_methods[] = {
     {"read_op", read_op},         {"receive_op", receive_op},
-    {"write_op", write_op},       {"transact_op", transact_op},
-    {"connect_op", connect_op},   {"flush_op", flush_op},
-    {NULL, NULL},
+    {"write_op", write_op},       {"send_op", send_op},
+    {"transact_op", transact_op}, {"connect_op", connect_op},
+    {"flush_op", flush_op},       {NULL, NULL},
 };
 
 static const luaL_Reg op_methods[] = {

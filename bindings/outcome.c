@@ -136,7 +136,8 @@ int ph_push_result(lua_State *L, struct ph_op *op, int pipe_index)
     const char *name = op->name;
     if (pipe_index)
         name = ph_pipe_name(L, pipe_index);
-    if (op->kind == PH_OP_READ && op->goal == PH_READ_MESSAGE)
+    if (op->kind == PH_OP_READ &&
+        (op->goal == PH_READ_MESSAGE || op->goal == PH_READ_FRAME))
         verb = "receive";
     if (op->status == PH_MISUSE)
         return luaL_error(L, "%s %s: %s", verb, name ? name : "", op->why);

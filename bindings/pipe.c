@@ -5,11 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "connection.h"
 #include "lauxlib.h"
 #include "misuse.h"
 #include "outcome.h"
 #include "runtime.h"
-#include "service.h"
 
 #define AT_ONCE 64 /* operations of a task in one turn without a wait */
 
@@ -174,14 +174,12 @@ static int pipe_write(lua_State *L)
 /* send(data, ms): one whole message -> true */
 static int pipe_send(lua_State *L)
 {
-    struct ph_info info;
-    ph_pipe_info(ph_pipe_check(L, 1)->pipe, &info);
-    if (info.mode == PH_MODE_BYTE)
-        return luaL_error(L,
-                          "pipe %s: only a message pipe sends messages; "
-                          "use write",
-                          ph_pipe_name(L, 1));
-    return pipe_write(L);
+    struct call call = begin(L, "pipe:send", 3);
+    size_t len;
+    const char *data = luaL_checklstring(L, 2, &len);
+    return await(
+        L, &call,
+        ph_send_start(call.op, call.self->pipe, data, len, call.deadline));
 }
 
 /* transact(data, ms) -> the reply */
@@ -444,6 +442,7 @@ void ph_pipe_open(lua_State *L)
     luaL_setfuncs(L, metamethods, 0);
     luaL_newlib(L, methods);
     ph_operation_methods(L);
+    ph_conn_methods(L);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "methods"); /* the library adds its own in Lua */
     lua_pushcclosure(L, pipe_index, 1);

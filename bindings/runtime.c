@@ -108,6 +108,29 @@ void ph_task_resume(struct ph_task *task)
         task->died(task);
 }
 
+void ph_task_close(struct ph_task *task)
+{
+    struct ph_runtime *runtime = task->runtime;
+    int status;
+    assert(task->state == PH_TASK_WAITS && !runtime->current);
+    ph_timer_stop(runtime->port, &task->timer);
+    task->state = PH_TASK_RUNS;
+    runtime->current = task;
+    if (runtime->watcher)
+        runtime->watcher->enter(runtime);
+    status = lua_closethread(task->co, NULL);
+    if (status != LUA_OK && runtime->watcher)
+        runtime->watcher->explain(runtime, task->co, status);
+    if (runtime->watcher)
+        runtime->watcher->leave(runtime);
+    runtime->current = NULL;
+    task->failed = status != LUA_OK;
+    task->results = 0;
+    if (task->failed)
+        report(task);
+    ended(task);
+}
+
 static void task_ready(struct ph_timer *timer)
 {
     ph_task_resume(ph_container_of(timer, struct ph_task, timer));

@@ -141,6 +141,10 @@ struct ph_task *ph_task_new(lua_State *L, lua_CFunction function);
  * Lua. */
 void ph_task_resume(struct ph_task *task);
 
+/* Ends a task that waits, and for no operation: its coroutine is closed, whose
+ * <close> variables run and cannot wait. Not inside another task. */
+void ph_task_close(struct ph_task *task);
+
 /* A worker without work: it does not count as a task until it is unparked.
  * NULL: none is parked. */
 void ph_task_park(struct ph_task *task);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "frame.h"
 #include "lauxlib.h"
 #include "pipe.h"
 
@@ -41,12 +42,17 @@ static bool flag_field(lua_State *L, const char *key)
     return value;
 }
 
-/* From the table at 1: name, timeout, idle_timeout, on_message, dispatch,
- * object, quiet_open, quiet_end. */
+static uint32_t queue_bytes(lua_State *L)
+{
+    lua_Number bytes = number_field(L, "max_queue_bytes");
+    return bytes < (lua_Number)UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
+}
+
+/* From the table at 1, which server.lua has made. */
 static struct ph_server *push_server(lua_State *L)
 {
     static const char *const values[] = {"on_message", "dispatch", "object",
-                                         "name"};
+                                         "name", "frame"};
     struct ph_server *server =
         lua_newuserdatauv(L, sizeof *server, PH_SERVER_VALUES);
     memset(server, 0, sizeof *server);
@@ -65,6 +71,11 @@ static struct ph_server *push_server(lua_State *L)
     server->finishes = flag_field(L, "finishes");
     server->state_version = (lua_Integer)number_field(L, "state_version");
     server->messages = flag_field(L, "on_message");
+    server->max_queue = (uint32_t)number_field(L, "max_queue");
+    server->max_queue_bytes = queue_bytes(L);
+    lua_getiuservalue(L, -1, PH_SERVER_FRAME);
+    server->frame = ph_frame_check(L, -1);
+    lua_pop(L, 1);
     return server;
 }
 
@@ -136,6 +147,17 @@ static int bind(lua_State *L)
     return 1;
 }
 
+void ph_server_count(struct ph_server *server, int change)
+{
+    struct ph_runtime *runtime = server->runtime;
+    server->count += (size_t)change;
+    runtime->clients += (size_t)change;
+    if (runtime->clients)
+        ph_signal_reset(&runtime->released);
+    else
+        ph_signal_set(&runtime->released);
+}
+
 bool ph_server_is_current(const struct ph_server *server)
 {
     return server->service && server->service->server == server;
@@ -184,14 +206,7 @@ static int server_cut(lua_State *L)
         if (conn->server != server)
             continue;
         cut++;
-        if (conn->ref != LUA_NOREF) {
-            lua_rawgeti(L, LUA_REGISTRYINDEX, conn->ref);
-            ((struct lua_pipe *)lua_touserdata(L, -1))->host_closed = true;
-            lua_pop(L, 1);
-        }
-        conn->stopping = conn->cut = true;
-        conn->reason = reason;
-        ph_pipe_close(conn->pipe);
+        ph_conn_cut(conn, reason);
     }
     lua_pushinteger(L, cut);
     return 1;
@@ -220,13 +235,15 @@ static int server_wait_empty(lua_State *L)
     return ph_wait_yield(L, task, empty_resumed);
 }
 
-/* counts() -> connections, clients served so far */
+/* counts() -> connections, clients served so far, and how often one of these
+ * stayed here at a reload because it could not cross */
 static int server_counts(lua_State *L)
 {
     struct ph_server *server = check(L);
     lua_pushinteger(L, (lua_Integer)server->count);
     lua_pushinteger(L, server->service ? server->service->served : 0);
-    return 2;
+    lua_pushinteger(L, (lua_Integer)server->stayed);
+    return 3;
 }
 
 /* connections() -> a list of them */
@@ -244,6 +261,11 @@ static int server_connections(lua_State *L)
         lua_rawseti(L, -2, ++i);
     }
     return 1;
+}
+
+static int server_broadcast(lua_State *L)
+{
+    return ph_server_broadcast(L, check(L)->service);
 }
 
 /* instance() -> the pipe's info is asked of it: the system's full name */
@@ -289,6 +311,7 @@ void ph_server_open(lua_State *L)
         {"wait_empty", server_wait_empty},
         {"counts", server_counts},
         {"connections", server_connections},
+        {"broadcast", server_broadcast},
         {"path", server_path},
         {"close", server_close},
         {NULL, NULL},

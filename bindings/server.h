@@ -12,7 +12,10 @@ struct ph_server {
     struct ph_service *service;     /* NULL: stopped */
     struct ph_server *next;         /* of the runtime */
     size_t count;                   /* connections that are its own */
+    size_t stayed;                  /* times that one could not cross */
     lua_Number timeout_ms, idle_ms; /* negative: none */
+    struct ph_frame *frame;         /* of a byte pipe, or NULL; a user value */
+    uint32_t max_queue, max_queue_bytes; /* posts of a connection */
     bool messages;    /* on_message; else a session, run by `dispatch` */
     bool quiet_open;  /* nothing to run for a new client */
     bool quiet_end;   /* nothing to run for one that just went */
@@ -28,11 +31,15 @@ enum {
     PH_SERVER_DISPATCH,       /* function(kind, conn, …) of server.lua */
     PH_SERVER_OBJECT,         /* the server as scripts see it */
     PH_SERVER_NAME,
-    PH_SERVER_VALUES = 4
+    PH_SERVER_FRAME, /* keeps `frame` */
+    PH_SERVER_VALUES = 5
 };
 
 /* Pushes a user value of the server. */
 void ph_server_push(lua_State *L, struct ph_server *server, int value);
+
+/* The server has so many connections more. */
+void ph_server_count(struct ph_server *server, int change);
 
 /* Does the service still send its new clients here? */
 bool ph_server_is_current(const struct ph_server *server);

@@ -4,16 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connection.h"
+#include "handover.h"
 #include "lauxlib.h"
-#include "worker.h"
 
 #define PAUSE_US      100000 /* after a failed accept */
 #define AT_ONCE       64     /* clients taken in one turn */
 #define CROSS_AT_ONCE 64
 
-/* ---- Accepting
- * --------------------------------------------------------------------- */
+/* ---- Accepting ---------------------------------------------------------- */
 
 static void add_client(struct ph_service *service, struct ph_pipe *pipe)
 {
@@ -33,17 +31,15 @@ static void add_client(struct ph_service *service, struct ph_pipe *pipe)
     conn->link = &service->conns;
     service->conns = conn;
     service->count++;
-    conn->server->count++;
-    conn->server->runtime->clients++;
-    ph_signal_reset(&conn->server->runtime->released);
-    conn->from_ref = LUA_NOREF;
+    ph_server_count(conn->server, 1);
     ph_signal_reset(&service->empty);
+    if (conn->server->frame)
+        ph_pipe_set_frame(pipe, conn->server->frame);
     if (conn->server->quiet_open) {
         ph_conn_idle(conn);
         return;
     }
-    conn->job = PH_JOB_OPENED;
-    if (!ph_worker_run(conn))
+    if (!ph_conn_run(conn, PH_JOB_OPENED))
         ph_conn_free(conn);
 }
 
@@ -111,10 +107,27 @@ void ph_service_refuse(struct ph_service *service)
     ph_pipe_release(instance);
 }
 
-/* ---- Services
- * ---------------------------------------------------------------------- */
+/* ---- Services ----------------------------------------------------------- */
 
-/* Idle clients go over to the new server, some in each turn. */
+/* Idle, or in a session that is to be closed: true when something was done. */
+static bool cross_one(struct ph_conn *conn)
+{
+    if (!ph_conn_wants_crossing(conn))
+        return false;
+    if (conn->worker) {
+        /* A session has no safe point of its own to be closed at. */
+        if (conn->server->messages || !conn->service->server->closes)
+            return false;
+        ph_conn_cut(conn, PH_REASON_RELOAD);
+        return true;
+    }
+    if (conn->op.kind != PH_OP_READ || conn->op.state != PH_OP_PENDING)
+        return false;
+    ph_conn_cross(conn);
+    return true;
+}
+
+/* Clients go over to the new server, some in each turn. */
 static void cross_some(struct ph_timer *timer)
 {
     struct ph_service *service =
@@ -123,12 +136,7 @@ static void cross_some(struct ph_timer *timer)
     int left = CROSS_AT_ONCE;
     for (; conn && left && service->server; conn = next) {
         next = conn->next;
-        if (conn->server == service->server || conn->pinned || conn->stopping ||
-            conn->worker || conn->op.kind != PH_OP_READ ||
-            conn->op.state != PH_OP_PENDING)
-            continue;
-        ph_conn_cross(conn);
-        left--;
+        left -= cross_one(conn);
     }
     if (!left)
         ph_timer_start(service->port, &service->crossing, 0);
@@ -180,8 +188,7 @@ struct ph_service *ph_service_find(struct ph_runtime *runtime, const char *key)
     return at;
 }
 
-/* ---- The end
- * ----------------------------------------------------------------------- */
+/* ---- The end ------------------------------------------------------------ */
 
 static void accept_ended(struct ph_op *op)
 {
@@ -212,7 +219,8 @@ void ph_service_leave(struct ph_server *server)
         ph_service_refuse(service);
     for (; conn; conn = next) {
         next = conn->next;
-        if (conn->server == server || conn->from == server)
+        if (conn->server == server ||
+            (conn->crossing && conn->crossing->from == server))
             ph_conn_free(conn);
     }
     server->service = NULL;

@@ -56,6 +56,10 @@ struct ph_service *ph_service_new(struct ph_server *server, const char *key);
  * takes clients. */
 struct ph_service *ph_service_find(struct ph_runtime *runtime, const char *key);
 
+/* broadcast(data, except) of a server, with these at stack index 2 and 3. The
+ * service may be NULL. */
+int ph_server_broadcast(lua_State *L, struct ph_service *service);
+
 /* Takes the clients that have come to service->instance, and those that will.
  */
 void ph_service_accept(struct ph_service *service);

@@ -271,3 +271,21 @@ void ph_value_free(struct ph_value *value)
     free(value->bytes);
     memset(value, 0, sizeof *value);
 }
+
+static int value_gc(lua_State *L)
+{
+    ph_value_free(lua_touserdata(L, 1));
+    return 0;
+}
+
+struct ph_value *ph_value_push(lua_State *L)
+{
+    struct ph_value *value = lua_newuserdatauv(L, sizeof *value, 0);
+    memset(value, 0, sizeof *value);
+    if (luaL_newmetatable(L, "pipehost.value")) {
+        lua_pushcfunction(L, value_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return value;
+}

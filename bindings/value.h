@@ -24,4 +24,7 @@ int ph_value_decode(lua_State *L, const struct ph_value *value);
 
 void ph_value_free(struct ph_value *value);
 
+/* Pushes an empty value that the collector frees, whatever raises. */
+struct ph_value *ph_value_push(lua_State *L);
+
 #endif

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 
+#include "handover.h"
 #include "lauxlib.h"
 #include "outcome.h"
 
@@ -30,36 +31,50 @@ static int park(lua_State *L)
 }
 
 /* The connection leaves its worker before it goes on: what it does next may be
- * given to this worker again, in a later turn. */
+ * given to this worker again, in a later turn. NULL: it has gone meanwhile, with
+ * another state. */
 static struct ph_conn *release(lua_State *L)
 {
     struct ph_task *task = ph_runtime_of(L)->current;
     struct ph_conn *conn = task->conn;
     task->conn = NULL;
-    conn->worker = NULL;
+    if (conn)
+        conn->worker = NULL;
     return conn;
+}
+
+static void after_dispatch(lua_State *L, struct ph_conn *conn, bool ok)
+{
+    const char *text = ok ? NULL : lua_tostring(L, -1);
+    if (!ok && !text)
+        text = "not enough memory";
+    switch (conn->job) {
+    case PH_JOB_ADOPTED:
+        ph_conn_adopted(conn, text);
+        return;
+    case PH_JOB_ENDED:
+        if (text)
+            ph_runtime_log(ph_runtime_of(L), PH_LOG_ERROR, "%s", text);
+        ph_conn_free(conn);
+        return;
+    default:
+        break;
+    }
+    if (text)
+        ph_runtime_log(ph_runtime_of(L), PH_LOG_ERROR, "%s", text);
+    if (ok && lua_isnil(L, -1))
+        ph_conn_idle(conn);
+    else
+        ph_conn_end(conn, ph_reason_check(L, -1));
 }
 
 /* What dispatch returned: nil to go on, or the reason why it is over. */
 static int dispatched(lua_State *L, int status, lua_KContext context)
 {
     struct ph_conn *conn = release(L);
-    enum ph_job job = conn->job;
     (void)context;
-    if (status != LUA_OK && status != LUA_YIELD && job != PH_JOB_ADOPTED) {
-        ph_runtime_log(ph_runtime_of(L), PH_LOG_ERROR, "%s",
-                       lua_tostring(L, -1));
-        conn->reason = PH_REASON_ERROR;
-    }
-    if (job == PH_JOB_ENDED)
-        ph_conn_free(conn);
-    else if (job == PH_JOB_ADOPTED)
-        ph_conn_adopted(conn, (status == LUA_OK || status == LUA_YIELD) &&
-                                  lua_isnil(L, -1));
-    else if ((status == LUA_OK || status == LUA_YIELD) && lua_isnil(L, -1))
-        ph_conn_idle(conn);
-    else
-        ph_conn_end(conn, ph_reason_check(L, -1));
+    if (conn)
+        after_dispatch(L, conn, status == LUA_OK || status == LUA_YIELD);
     return park(L);
 }
 
@@ -85,6 +100,8 @@ static int handled(lua_State *L, int status, lua_KContext context)
     (void)context;
     if (runtime->watcher)
         limit = runtime->watcher->end_call(runtime, L, status, 1);
+    if (!conn_of(L))
+        return park(L);
     ok = !limit && (status == LUA_OK || status == LUA_YIELD);
     if (ok && lua_type(L, 2) == LUA_TSTRING) {
         size_t len;
@@ -129,11 +146,18 @@ static int ended(lua_State *L, struct ph_conn *conn)
 /* dispatch("adopted", conn, state, its version) */
 static int adopted(lua_State *L, struct ph_conn *conn)
 {
-    lua_Integer version = conn->from ? conn->from->state_version : 0;
-    if (ph_value_decode(L, &conn->parcel) == 0)
+    if (ph_value_decode(L, &conn->crossing->parcel) == 0)
         lua_pushnil(L);
-    lua_pushinteger(L, version);
+    lua_pushinteger(L, conn->crossing->version);
     return dispatch(L, "adopted", 2);
+}
+
+/* dispatch("resumed", conn, the version that its state had) */
+static int resumed(lua_State *L, struct ph_conn *conn)
+{
+    lua_pushinteger(L, conn->crossing->version);
+    ph_crossing_free(conn);
+    return dispatch(L, "resumed", 1);
 }
 
 static int next_job(lua_State *L, int status, lua_KContext context)
@@ -150,6 +174,8 @@ static int next_job(lua_State *L, int status, lua_KContext context)
         return dispatch(L, "opened", 0);
     case PH_JOB_ADOPTED:
         return adopted(L, conn);
+    case PH_JOB_RESUMED:
+        return resumed(L, conn);
     case PH_JOB_ENDED:
     default:
         return ended(L, conn);
@@ -171,7 +197,10 @@ static void died(struct ph_task *task)
     if (!conn)
         return;
     conn->worker = NULL;
-    ph_conn_free(conn);
+    if (conn->job == PH_JOB_ADOPTED)
+        ph_conn_adopted(conn, "not enough memory");
+    else
+        ph_conn_free(conn);
 }
 
 /* ---- The pool ------------------------------------------------------------------- */

@@ -41,21 +41,6 @@ static struct ph_generation *check(lua_State *L)
     return handle->generation;
 }
 
-/* A value while it crosses: freed by the collector, whatever raises. */
-static struct ph_value *push_value(lua_State *L)
-{
-    struct ph_value *value = lua_newuserdatauv(L, sizeof *value, 0);
-    memset(value, 0, sizeof *value);
-    luaL_setmetatable(L, "pipehost.value");
-    return value;
-}
-
-static int value_gc(lua_State *L)
-{
-    ph_value_free(lua_touserdata(L, 1));
-    return 0;
-}
-
 static void encode(lua_State *L, int from, int to, struct ph_value *value)
 {
     for (int i = from; i <= to; i++) {
@@ -72,7 +57,7 @@ static int generation_open(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
     unsigned number = (unsigned)luaL_checkinteger(L, 2);
-    struct ph_value *options = push_value(L);
+    struct ph_value *options = ph_value_push(L);
     struct generation_handle *handle =
         lua_newuserdatauv(L, sizeof *handle, 0);
     char *error;
@@ -101,7 +86,7 @@ static int generation_start(lua_State *L)
     struct ph_generation *generation = check(L);
     const char *hook = luaL_checkstring(L, 2);
     int top = lua_gettop(L);
-    struct ph_value *args = push_value(L);
+    struct ph_value *args = ph_value_push(L);
     struct remote *remote;
     encode(L, 3, top, args);
     remote = lua_newuserdatauv(L, sizeof *remote, 1);
@@ -216,7 +201,7 @@ static int push_results(lua_State *L)
 {
     struct remote *remote = lua_touserdata(L, 1);
     struct ph_task *task = remote->task;
-    struct ph_value *value = push_value(L);
+    struct ph_value *value = ph_value_push(L);
     int count = task->failed ? 1 : task->results;
     lua_State *co = task->co;
     task->observed = true;
@@ -431,8 +416,6 @@ int ph_host_open(lua_State *L)
         {"counts", counts},            {"pid", pid},
         {"is_terminal", is_terminal},  {"processes", processes},
         {NULL, NULL}};
-    static const luaL_Reg none[] = {{NULL, NULL}};
-    new_type(L, "pipehost.value", none, value_gc);
     new_type(L, GENERATION, generation_methods, generation_close);
     new_type(L, REMOTE, remote_methods, remote_gc);
     luaL_newlib(L, functions);

@@ -74,6 +74,7 @@ struct ph_pipe {
     struct ph_buffer in;
     size_t in_scanned; /* no line feed in this many bytes of `in` */
     uint32_t child;    /* a stream of the process with this id, or 0 */
+    struct ph_frame *frame; /* of a byte pipe with messages; a reference */
     struct ph_pipe *next_dead;
 };
 

@@ -62,6 +62,7 @@ struct ph_port;
 struct ph_pipe;
 struct ph_listener;
 struct ph_folder;
+struct ph_frame;
 struct ph_op;
 struct ph_wait;
 struct ph_process;
@@ -220,6 +221,8 @@ enum ph_goal {
     PH_READ_LINE,    /* up to a line feed, which is taken off with a CR before
                         it; byte pipes; at most max_message bytes */
     PH_READ_MESSAGE, /* one whole message */
+    PH_READ_FRAME    /* the same of a byte pipe that has a frame: what MESSAGE
+                        becomes there */
 };
 
 /* One operation. Embedded in a heap object of its owner, zeroed before first
@@ -363,6 +366,30 @@ void ph_pipe_retain(struct ph_pipe *pipe);
  * and frees it when all of its operations are DONE. */
 void ph_pipe_release(struct ph_pipe *pipe);
 
+/* How a byte pipe is cut into messages: a header of a fixed size, with the
+ * length of what follows in it. */
+struct ph_frame_header {
+    size_t size;               /* bytes of the header, 1…PH_FRAME_HEADER_MAX */
+    size_t offset, width;      /* of the length, an unsigned integer of 1…8 */
+    bool big_endian;           /* the length's order of bytes */
+    bool counts_header;        /* the length is that of header and body */
+    bool keep;                 /* messages come and go with their headers */
+    const unsigned char *bytes; /* the header that is sent (the length aside) */
+    const unsigned char *mask; /* bits that are to come as they are in bytes */
+};
+#define PH_FRAME_HEADER_MAX 4096
+
+/* A frame with one reference; the bytes are copied. NULL header: lines, their
+ * ends as for PH_READ_LINE, and a line feed is sent behind each. NULL: no
+ * memory. */
+struct ph_frame *ph_frame_new(const struct ph_frame_header *header);
+void ph_frame_retain(struct ph_frame *frame);
+void ph_frame_release(struct ph_frame *frame); /* NULL is allowed */
+
+/* From now on the pipe, if it is a byte pipe, has messages, by this frame, to
+ * which it takes a reference; NULL: none any more, when no read is pending. */
+void ph_pipe_set_frame(struct ph_pipe *pipe, struct ph_frame *frame);
+
 enum ph_pipe_state ph_pipe_state(const struct ph_pipe *pipe);
 struct ph_port *ph_pipe_port(const struct ph_pipe *pipe);
 void ph_pipe_info(const struct ph_pipe *pipe, struct ph_info *out);
@@ -420,8 +447,10 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
 
 /* Reads; reads of one pipe are served in the order of their starts. PH_OK with
  * data, len, more; "" is a message. PH_CLOSED: nothing will come any more.
- * PH_TOOBIG (MESSAGE, LINE): longer than max_message, what came stays
- * readable in parts. What came before a time-out stays readable too. */
+ * PH_TOOBIG (MESSAGE, LINE): longer than max_message (of a frame: its body),
+ * what came stays readable in parts. PH_PROTOCOL: not the frame's header. What
+ * came before a time-out stays readable too. MESSAGE on a byte pipe needs a
+ * frame. */
 enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
                              enum ph_goal goal, size_t want, int64_t deadline);
 
@@ -431,6 +460,13 @@ enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
  * the stream the pipe takes no more writes (PH_CLOSED). */
 enum ph_status ph_write_start(struct ph_op *op, struct ph_pipe *pipe,
                               const void *data, size_t len, int64_t deadline);
+
+/* Writes one whole message as ph_write_start does; on a byte pipe with its
+ * frame around it. PH_MISUSE also: the byte pipe has no frame, or the message
+ * is to come with its header and is shorter. PH_TOOBIG also: longer than
+ * max_message or than the header's length can say. */
+enum ph_status ph_send_start(struct ph_op *op, struct ph_pipe *pipe,
+                             const void *data, size_t len, int64_t deadline);
 
 /* Message mode, duplex: writes a message and reads the reply. PH_BUSY: unread
  * data is there, or a read or transact is pending; nothing sent. After a

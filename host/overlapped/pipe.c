@@ -103,10 +103,21 @@ void ph_pipe_settle(struct ph_pipe *pipe)
         free(pipe->name);
     free(pipe->system_path);
     free(pipe->in.bytes);
+    ph_frame_release(pipe->frame);
     pipe->state = PH_PIPE_NEW; /* settled: on the list once */
     pipe->live = 1;
     pipe->next_dead = pipe->port->dead;
     pipe->port->dead = pipe;
+}
+
+void ph_pipe_set_frame(struct ph_pipe *pipe, struct ph_frame *frame)
+{
+    assert(frame || !pipe->frame || !pipe->reads.head);
+    if (frame)
+        ph_frame_retain(frame);
+    ph_frame_release(pipe->frame);
+    pipe->frame = frame;
+    pipe->in_scanned = 0; /* it may be lines from now on */
 }
 
 enum ph_pipe_state ph_pipe_state(const struct ph_pipe *pipe)

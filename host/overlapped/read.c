@@ -4,6 +4,7 @@
  * message that was read in part, or bytes before the end of a line. Usually it
  * is empty and a chunk goes from the back end to its reader without a copy.
  */
+#include "frame.h"
 #include "operation.h"
 
 #include <assert.h>
@@ -57,6 +58,12 @@ static void serve_held(struct ph_op *op, size_t len, size_t skip)
     memset(in, 0, sizeof *in);
 }
 
+static bool reads_lines(const struct ph_op *op)
+{
+    return op->goal == PH_READ_LINE ||
+           (op->goal == PH_READ_FRAME && ph_frame_is_lines(op->pipe->frame));
+}
+
 static bool serve_line(struct ph_op *op, enum ph_status *status)
 {
     struct ph_pipe *pipe = op->pipe;
@@ -77,6 +84,21 @@ static bool serve_line(struct ph_op *op, enum ph_status *status)
     bool cr = len && from[len - 1] == '\r';
     serve_held(op, len - cr, 1u + cr);
     return true;
+}
+
+static bool serve_frame(struct ph_op *op, enum ph_status *status)
+{
+    struct ph_pipe *pipe = op->pipe;
+    struct ph_framed at;
+    if (reads_lines(op))
+        return serve_line(op, status);
+    *status = ph_frame_find(pipe->frame, pipe->in.bytes + pipe->in.start,
+                            held(pipe), pipe->max_message, &at, &op->why);
+    if (*status == PH_OK) {
+        pipe->in.start += at.skip;
+        serve_held(op, at.len, 0);
+    }
+    return *status != PH_PENDING;
 }
 
 static bool serve_message(struct ph_op *op, enum ph_status *status)
@@ -106,6 +128,8 @@ static bool serve(struct ph_op *op, enum ph_status *status)
         return true;
     case PH_READ_LINE:
         return have && serve_line(op, status);
+    case PH_READ_FRAME:
+        return have && serve_frame(op, status);
     case PH_READ_MESSAGE:
         return have && serve_message(op, status);
     case PH_READ_SOME:
@@ -119,11 +143,22 @@ static bool serve(struct ph_op *op, enum ph_status *status)
     }
 }
 
+static bool is_framed(const struct ph_pipe *pipe, const struct ph_chunk *chunk,
+                      struct ph_framed *at)
+{
+    const char *why;
+    return !ph_frame_is_lines(pipe->frame) &&
+           ph_frame_find(pipe->frame, chunk->data, chunk->len,
+                         pipe->max_message, at, &why) == PH_OK &&
+           chunk->len == at->skip + at->len;
+}
+
 /* The usual case: a chunk that is just what the reader wants. */
 static bool serve_chunk(struct ph_op *op, const struct ph_chunk *chunk)
 {
     struct ph_pipe *pipe = op->pipe;
     bool message = pipe->mode == PH_MODE_MESSAGE;
+    struct ph_framed at = {.len = chunk->len};
     if (held(pipe))
         return false;
     switch (op->goal) {
@@ -140,12 +175,16 @@ static bool serve_chunk(struct ph_op *op, const struct ph_chunk *chunk)
         if (!chunk->ends || chunk->len > pipe->max_message)
             return false;
         break;
+    case PH_READ_FRAME:
+        if (!is_framed(pipe, chunk, &at))
+            return false;
+        break;
     case PH_READ_LINE:
     default:
         return false;
     }
-    op->data = chunk->data;
-    op->len = chunk->len;
+    op->data = chunk->data + at.skip;
+    op->len = at.len;
     return true;
 }
 
@@ -181,7 +220,7 @@ static bool take(struct ph_op *op, const struct ph_chunk *chunk)
 static void at_end(struct ph_op *op)
 {
     size_t have = held(op->pipe);
-    bool line = op->goal == PH_READ_LINE && have;
+    bool line = have && reads_lines(op);
     if (line)
         serve_held(op, have, 0);
     finish(op, line ? PH_OK : PH_CLOSED);
@@ -194,6 +233,7 @@ static size_t ask(const struct ph_op *op)
     case PH_READ_EXACT:
         return op->want - have;
     case PH_READ_LINE:
+    case PH_READ_FRAME:
         return READ_AHEAD;
     case PH_READ_MESSAGE:
         return op->pipe->max_message + 1 - have;
@@ -298,7 +338,8 @@ void ph_read_step(struct ph_op *op)
 }
 
 static const char no_exact[] = "only a byte pipe reads lines or exact counts";
-static const char no_message[] = "only a message pipe receives messages";
+static const char no_message[] = "only a message pipe receives messages, or a "
+                                 "byte pipe with a frame";
 
 enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
                              enum ph_goal goal, size_t want, int64_t deadline)
@@ -310,8 +351,11 @@ enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
         return ph_op_misuse(op, why);
     if (!why && message && (goal == PH_READ_EXACT || goal == PH_READ_LINE))
         return ph_op_misuse(op, no_exact);
-    if (!why && !message && goal == PH_READ_MESSAGE)
-        return ph_op_misuse(op, no_message);
+    if (!why && !message && goal == PH_READ_MESSAGE) {
+        if (!pipe->frame)
+            return ph_op_misuse(op, no_message);
+        goal = PH_READ_FRAME;
+    }
     if (goal == PH_READ_SOME && !want)
         return ph_op_misuse(op, "a read takes at least one byte");
     ph_op_begin(op, PH_OP_READ, pipe->port, pipe, deadline);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes and transacts. */
 #include <assert.h>
+#include <stdlib.h>
 
+#include "frame.h"
 #include "operation.h"
 
 /* In op->bytes: the system did not say how much of a cancelled write it took.
@@ -199,6 +201,46 @@ enum ph_status ph_write_start(struct ph_op *op, struct ph_pipe *pipe,
     begin(op, PH_OP_WRITE, pipe, deadline);
     op->why = why;
     set_output(op, data, len);
+    launch(op, status);
+    ph_op_started(op);
+    return PH_OK;
+}
+
+/* The message as it goes into the stream, in memory of the operation. */
+static enum ph_status set_framed(struct ph_op *op, const void *data, size_t len,
+                                 size_t total)
+{
+    op->buf = malloc(total);
+    if (!op->buf)
+        return PH_NOMEM;
+    op->cap = total;
+    ph_frame_put(op->pipe->frame, data, len, op->buf);
+    set_output(op, op->buf, total);
+    return PH_OK;
+}
+
+static const char no_send[] =
+    "only a message pipe, or a byte pipe with a frame, sends messages; use "
+    "write";
+
+enum ph_status ph_send_start(struct ph_op *op, struct ph_pipe *pipe,
+                             const void *data, size_t len, int64_t deadline)
+{
+    enum ph_status status = PH_OK, fits;
+    const char *why = ph_pipe_refuses(pipe, true, &status), *misfit;
+    size_t total = 0;
+    if (pipe->mode != PH_MODE_BYTE || (why && status == PH_OK))
+        return ph_write_start(op, pipe, data, len, deadline);
+    if (!pipe->frame)
+        return ph_op_misuse(op, no_send);
+    fits =
+        ph_frame_measure(pipe->frame, len, pipe->max_message, &total, &misfit);
+    if (fits == PH_MISUSE)
+        return ph_op_misuse(op, misfit);
+    begin(op, PH_OP_WRITE, pipe, deadline);
+    op->why = why ? why : misfit;
+    if (status == PH_OK)
+        status = fits == PH_OK ? set_framed(op, data, len, total) : fits;
     launch(op, status);
     ph_op_started(op);
     return PH_OK;

@@ -2,6 +2,7 @@
 -- pipehost.pipe: the overlapped pipe. The C functions, and what is written on
 -- top of them.
 local core = require "pipehost.core"
+require "pipehost.frame"
 
 ---@class pipehost.pipe
 local M = {

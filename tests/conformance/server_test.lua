@@ -188,7 +188,7 @@ function tests.test_declarations_that_are_none()
     ["option 'name'"] = { on_message = echo },
     ["needs one of on_message, session and steps"] = { name = name },
     ["needs one of on_message"] = { name = name, on_message = echo, session = echo },
-    ["a byte pipe has a session"] = { name = name, mode = "byte", on_message = echo },
+    ["needs option 'frame'"] = { name = name, mode = "byte", on_message = echo },
     ["'on_message' is a function"] = { name = name, on_message = "echo" },
     ["'timeout' is a number"] = { name = name, on_message = echo, timeout = "5 s" },
     ["'idle_timeout' is a number"] = { name = name, on_message = echo, idle_timeout = 0 },

@@ -96,16 +96,20 @@ local function run_steps(conn)
   return reason_of(code)
 end
 
+-- What is no on_message: from begin to end in this coroutine.
+local function run(conn)
+  return (conn.server.options.steps and run_steps or run_session)(conn)
+end
+
 local kinds = {}
 
 function kinds.opened(conn)
   log.debug(("server %s: connected"):format(conn.server.name), fields(conn))
   local reason = opened(conn)
-  local options = conn.server.options
-  if reason or options.on_message then
+  if reason or conn.server.options.on_message then
     return reason
   end
-  return options.steps and run_steps(conn) or run_session(conn)
+  return run(conn)
 end
 
 -- on_message raised, or returned anything but a reply or nothing.
@@ -154,15 +158,28 @@ local function migrated(options, state, version)
 end
 
 -- A connection comes over from an earlier generation; an error sends it back.
+-- Of a session's only the state has come, until its coroutine there is closed.
 function kinds.adopted(conn, state, version)
   local options = conn.server.options
   conn.state = migrated(options, state == nil and {} or state, version)
-  if options.on_adopt then
+  if options.on_adopt and options.on_message then
     local ok, message = call(conn, options.on_adopt, version)
     if not ok then
       error(message, 0)
     end
   end
+end
+
+-- The session of a connection that has come over.
+function kinds.resumed(conn, version)
+  local on_adopt = conn.server.options.on_adopt
+  if on_adopt then
+    local ok, message, limit = call(conn, on_adopt, version)
+    if not ok then
+      return script_error(conn, message, limit)
+    end
+  end
+  return run(conn)
 end
 
 local M = { migrated = migrated }

@@ -63,10 +63,6 @@ function M.served(declared)
   return list
 end
 
-local function crosses(options)
-  return options.on_message and (options.on_reload or "handover") == "handover"
-end
-
 ---Could these take over what an earlier generation serves? Gives the sentence
 ---that says why not; raises where migrate fails.
 ---@param served table what its M.served gave
@@ -78,7 +74,7 @@ function M.validate(declared, served)
       return conflict
     end
     local before = served[server.key]
-    for _, state in ipairs(before and crosses(server.options) and before.states or {}) do
+    for _, state in ipairs(before and server:may_adopt() and before.states or {}) do
       connection.migrated(server.options, state, before.version)
     end
   end

@@ -2,12 +2,16 @@
 -- A server as scripts see it, from its declaration to its end.
 local connection = require "pipehost.server.connection"
 local core = require "pipehost.core"
+local frame = require "pipehost.frame"
 local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
 local server_options = require "pipehost.server.options"
 
 local STOP_MS = 5000 -- of server:stop()
 local CUT_MS = 1000 -- for handlers to end after their client was cut
+local MAX_QUEUE = 64 -- posts that wait, for each connection
+local QUEUE_MESSAGES = 16 -- … and this many of the longest messages
+local MAX_MESSAGE = 65536
 
 ---@class pipehost.server
 ---@field name string
@@ -61,6 +65,9 @@ function Server:core_options()
     on_message = options.on_message,
     dispatch = connection.dispatch,
     object = self,
+    frame = options.frame and frame.of(options.frame),
+    max_queue = options.max_queue or MAX_QUEUE,
+    max_queue_bytes = QUEUE_MESSAGES * (options.max_message or MAX_MESSAGE),
     state_version = options.state_version or 1,
     closes = options.on_reload == "close",
     finishes = options.on_reload == "finish" or not options.on_message,
@@ -68,6 +75,13 @@ function Server:core_options()
     quiet_end = not options.on_close and not debugging,
     quiet_adopt = not options.on_adopt and not options.migrate and not options.state_version,
   }
+end
+
+-- Do connections of an earlier generation come over with their state?
+function Server:may_adopt()
+  local options = self.options
+  local way = options.on_reload
+  return way == nil or way == "handover" or (way == "finish" and not options.on_message)
 end
 
 -- Takes over what an earlier generation serves under this name.
@@ -148,15 +162,27 @@ function Server:connections()
   end
 end
 
+---Posts to every connection of the name, whichever generation serves it, but
+---not to `except`.
+---@param data string
+---@param except? userdata a connection
+---@return integer queued for so many
+function Server:broadcast(data, except)
+  if not self.core then
+    return 0
+  end
+  return self.core:broadcast(data, except)
+end
+
 ---What `ctl status` shows of it.
 ---@return table
 function Server:status()
-  local connections, served = 0, 0
+  local connections, served, stayed = 0, 0, 0
   if self.core then
-    connections, served = self.core:counts()
+    connections, served, stayed = self.core:counts()
   end
   return {
-    name = self.name, state = self.state, connections = connections, served = served,
+    name = self.name, state = self.state, connections = connections, served = served, stayed = stayed,
     mode = self.options.mode or "message",
   }
 end

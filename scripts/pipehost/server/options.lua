@@ -1,17 +1,20 @@
 -- SPDX-License-Identifier: MIT
 -- The options of pipehost.server: their names, and what each may be.
 local core = require "pipehost.core"
+local frame = require "pipehost.frame"
 local lists = require "pipehost.handshake.list"
 
 local M = {}
 
 local names = {
   "name", "mode", "access", "direction", "timeout", "idle_timeout", "backlog", "max_instances",
-  "max_message", "first", "on_open", "on_message", "on_close", "on_error", "session", "on_reload",
-  "state_version", "migrate", "on_adopt", "steps",
+  "max_message", "max_queue", "frame", "first", "on_open", "on_message", "on_close", "on_error",
+  "session", "on_reload", "state_version", "migrate", "on_adopt", "steps",
 }
 local function_names = { "on_open", "on_message", "on_close", "session", "on_adopt" }
 local reload_ways = { handover = true, finish = true, close = true }
+
+M.MOST_QUEUE = 1000000
 
 ---Those that pipe.create takes as they are.
 M.create_names = {
@@ -35,11 +38,23 @@ local function need_functions(options, need)
     need(options[name] == nil or type(options[name]) == "function", ("option '%s' is a function"):format(name))
   end
   need_one_way(options, need)
-  need(options.on_message == nil or (options.mode or "message") == "message",
-    "on_message needs mode = \"message\"; a byte pipe has a session")
   local on_error = options.on_error
   need(on_error == nil or on_error == "disconnect" or type(on_error) == "function",
     "option 'on_error' is \"disconnect\" or a function")
+end
+
+local function need_messages(options, need)
+  local bytes = options.mode == "byte"
+  need(bytes or options.frame == nil, "option 'frame' needs mode = \"byte\": a message pipe has messages already")
+  need(not bytes or options.frame ~= nil or options.on_message == nil,
+    "on_message on a byte pipe needs option 'frame'; without one it has a session")
+  if options.frame ~= nil then
+    local made, why = frame.of(options.frame)
+    need(made, tostring(why))
+  end
+  local queue = options.max_queue
+  need(queue == nil or math.type(queue) == "integer" and queue >= 1 and queue <= M.MOST_QUEUE,
+    ("option 'max_queue' is a whole number from 1 to %d"):format(M.MOST_QUEUE))
 end
 
 local function need_times(options, need)
@@ -54,7 +69,7 @@ local function need_reload(options, need)
   need(options.on_reload == nil or reload_ways[options.on_reload],
     "option 'on_reload' is \"handover\", \"finish\" or \"close\"")
   need(options.on_reload ~= "handover" or options.on_message,
-    "on_reload = \"handover\" needs on_message; a session finishes where it began")
+    "on_reload = \"handover\" needs on_message; a session crosses at conn:checkpoint()")
   need(options.state_version == nil or math.type(options.state_version) == "integer",
     "option 'state_version' is a whole number")
   need(options.migrate == nil or type(options.migrate) == "table",
@@ -76,6 +91,7 @@ function M.check(options)
   local ok, message = pcall(function()
     need(type(options.name) == "string", "option 'name' is the pipe's name")
     need_functions(options, need)
+    need_messages(options, need)
     need_times(options, need)
     need_reload(options, need)
   end)
