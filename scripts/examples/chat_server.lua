@@ -5,16 +5,11 @@
 --   pipehost serve scripts/examples/chat_server.lua [--set pipe=NAME]
 local pipehost = require "pipehost"
 
--- Sending waits, and others come and go meanwhile: whoever has no name any more
--- has left. A client that takes nothing for `timeout` is closed.
+-- Who does not read misses what no longer fits into his queue.
 local function tell_others(server, from, text)
   for other in server:connections() do
     if other ~= from and other.state.name then
-      local ok = other:send(text)
-      if not ok then
-        other.state.name = nil
-        other:close()
-      end
+      other:post(text)
     end
   end
 end
@@ -37,7 +32,6 @@ pipehost.server {
 
   on_close = function(conn, reason)
     local name = conn.state.name
-    conn.state.name = nil
     if name then
       tell_others(conn.server, conn, ("* %s leaves (%s)"):format(name, reason))
     end

@@ -11,6 +11,7 @@ local M = {}
 local INTERNAL = {
   ["server:"] = {
     "new", "create", "bind", "core_options", "adopt", "conflict", "refuse_new", "finish_clients", "status",
+    "may_adopt",
   },
   ["server."] = { "key", "options", "state", "stopped" },
   ["hex."] = { "digits", "text", "difference" },
@@ -69,6 +70,9 @@ end
 local function add_objects(names)
   local struct = pipehost.struct("<", { name = "sample", { "a", "B" } })
   add_table(names, "p:", core.methods)
+  for _, method in ipairs { "post", "checkpoint" } do -- they raise elsewhere
+    names["conn:" .. method], names["p:" .. method] = names["p:" .. method], nil
+  end
   add_table(names, "hex.", require "pipehost.hex")
   add_table(names, "s.", struct)
   add_table(names, "s:", getmetatable(struct))

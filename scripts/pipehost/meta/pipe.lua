@@ -4,8 +4,18 @@
 ---@class pipehost.pipes
 local pipe = {}
 
+---How a byte pipe is cut into messages. A struct has the length of what follows in its field `length`.
+---@alias pipehost.frame "lines" | pipehost.struct | pipehost.framing
+
+---@class pipehost.framing
+---@field [1] pipehost.struct of fixed size
+---@field field? string with the length; "length"
+---@field includes_header? boolean the length is that of header and body
+---@field keep_header? boolean messages come and go with their headers
+
 ---@class pipehost.pipe.create.options
 ---@field mode? pipehost.mode "message"
+---@field frame? pipehost.frame of a byte pipe
 ---@field direction? pipehost.direction "duplex"
 ---@field max_message? integer bytes, 65536
 ---@field max_instances? integer | number math.huge
@@ -28,6 +38,7 @@ function pipe.create(name, options) end
 ---@field wait? "exists" | "free" | "no" what open waits for; "exists" with a timeout, else "no"
 ---@field peer? "user" | "any" whether the server is to be this user's
 ---@field max_message? integer bytes, 65536
+---@field frame? pipehost.frame of a byte pipe
 
 ---The client's end.
 ---@param name string
@@ -205,6 +216,11 @@ function p:receive_op(ms) end
 ---@param ms? number
 ---@return pipehost.operation
 function p:write_op(data, ms) end
+
+---@param data string
+---@param ms? number
+---@return pipehost.operation
+function p:send_op(data, ms) end
 
 ---@param data string
 ---@param ms? number

@@ -17,7 +17,9 @@ local pipehost = {}
 ---@field mode? pipehost.mode "message"
 ---@field timeout? number ms for each operation of a handler, and for its reply
 ---@field idle_timeout? number ms for the client's next message
+---@field frame? pipehost.frame how a byte pipe is cut into messages
 ---@field max_message? integer bytes, 65536
+---@field max_queue? integer posts that may wait for each client; 64
 ---@field max_instances? integer | number clients connected at once; math.huge
 ---@field backlog? integer clients that may wait to be taken, 8
 ---@field direction? pipehost.direction seen by the server; "duplex"
@@ -55,6 +57,12 @@ function server:wait(ms) end
 ---@return fun(): pipehost.connection?
 function server:connections() end
 
+---Posts to all connections of the name, whichever generation serves them.
+---@param data string
+---@param except? pipehost.connection
+---@return integer queued for so many
+function server:broadcast(data, except) end
+
 ---A client, as its server sees it: a pipe with these fields besides.
 ---@class pipehost.connection: pipehost.pipe
 ---@field state table the script's own; plain data crosses a reload
@@ -62,3 +70,13 @@ function server:connections() end
 ---@field server pipehost.server
 ---@field generation integer of the script that serves it
 local conn = {}
+
+---Queues a message, never waits.
+---@param data string
+---@return true?
+---@return pipehost.code? code "busy": max_queue messages wait already
+---@return pipehost.info? info
+function conn:post(data) end
+
+---In a session: goes over to a later generation of the script, where there is one.
+function conn:checkpoint() end
