@@ -10,7 +10,6 @@ local M = {}
 
 local SAMPLES = 16 -- connections of a server on which migrate is tried
 local NAMED = 6 -- that are named
-local DEPTH = 100 -- of tables in tables that can be cloned
 
 ---Stops all of them; gives the number of clients that were cut.
 function M.stop_all(declared, ms)
@@ -28,24 +27,6 @@ function M.stop_all(declared, ms)
   return cut
 end
 
-local plain_types = { ["nil"] = true, boolean = true, number = true, string = true }
-
--- Can it be cloned? See bindings/value.c.
-local function is_plain(value, seen, depth)
-  if plain_types[type(value)] or seen[value] then
-    return true
-  elseif type(value) ~= "table" or depth >= DEPTH then
-    return false
-  end
-  seen[value] = true
-  for key, element in next, value do
-    if not is_plain(key, seen, depth + 1) or not is_plain(element, seen, depth + 1) then
-      return false
-    end
-  end
-  return true
-end
-
 ---What is served, for the validation of the next generation: for each name some
 ---connections' states, to try migrate on. One that cannot be cloned is left out:
 ---its connection stays where it is.
@@ -54,7 +35,7 @@ function M.served(declared)
   for _, server in ipairs(declared) do
     local states = {}
     for conn in server:connections() do
-      if #states < SAMPLES and is_plain(conn.state, {}, 0) then
+      if #states < SAMPLES and core.clone(conn.state) ~= nil then
         states[#states + 1] = conn.state
       end
     end
