@@ -39,6 +39,7 @@
 --             come and go as the number `rest` in the table
 --   default   packed when the value is missing
 local core = require "pipehost.core"
+local misuse = require "pipehost.misuse"
 local show = require "pipehost.show"
 local codec = require "pipehost.struct.codec"
 local dump = require "pipehost.struct.dump"
@@ -57,6 +58,16 @@ local fail, within = failures.fail, failures.within
 ---@field package codec pipehost.struct.codec as a field of another struct
 local Struct = {}
 Struct.__index = Struct
+
+-- Only for what a struct has not; these two may be nil.
+local unknown = core.index(Struct, "a struct")
+setmetatable(Struct, {
+  __index = function(self, key)
+    if key ~= "name" and key ~= "size" then
+      return unknown(self, key)
+    end
+  end,
+})
 
 -- Packing -----------------------------------------------------------------------
 
@@ -121,18 +132,31 @@ local function encode(layout, values)
   return bytes, failure
 end
 
+---For the library: as pack, but gives nil and the sentence, without a place, instead
+---of raising.
+---@param values table<string, any>
+---@return string?
+---@return string? message
+function Struct:try_pack(values)
+  if type(values) ~= "table" then
+    return nil, ("%s: pack takes a table of its fields"):format(self)
+  end
+  local bytes, failure = encode(self.layout, values)
+  if not bytes then
+    local path = failure.path:gsub("^%.", "")
+    return nil, ("%s: %s '%s'%s"):format(self, failure.what or "field", path, failure.text)
+  end
+  return bytes
+end
+
 ---Packs a table of the fields' values; raises when one is missing, unknown or
 ---does not fit, with its path.
 ---@param values table<string, any>
 ---@return string
 function Struct:pack(values)
-  if type(values) ~= "table" then
-    error(("%s: pack takes a table of its fields"):format(self), 2)
-  end
-  local bytes, failure = encode(self.layout, values)
+  local bytes, message = self:try_pack(values)
   if not bytes then
-    local path = failure.path:gsub("^%.", "")
-    error(("%s: %s '%s'%s"):format(self, failure.what or "field", path, failure.text), 2)
+    misuse(message)
   end
   return bytes
 end
@@ -206,7 +230,7 @@ end
 ---@return table? info
 function Struct:unpack(bytes)
   if type(bytes) ~= "string" then
-    error(("%s: unpack takes a string, this is a %s"):format(self, type(bytes)), 2)
+    misuse("%s: unpack takes a string, this is a %s", self, type(bytes))
   end
   local layout = self.layout
   if #bytes ~= layout.size and (layout.size or #bytes < layout.fixed) then
@@ -225,7 +249,7 @@ end
 ---@return string
 function Struct:dump(bytes)
   if type(bytes) ~= "string" then
-    error(("%s: dump takes a string, this is a %s"):format(self, type(bytes)), 2)
+    misuse("%s: dump takes a string, this is a %s", self, type(bytes))
   end
   return dump(self.layout, bytes)
 end
@@ -256,11 +280,11 @@ end
 ---@return pipehost.struct
 local function struct(prefix, fields)
   if type(prefix) ~= "string" or type(fields) ~= "table" then
-    error("pipehost.struct(prefix, fields): a text such as \"<\" and a list of fields", 2)
+    misuse "pipehost.struct(prefix, fields): a text such as \"<\" and a list of fields"
   end
   local ok, layout = pcall(layouts.of, prefix, fields)
   if not ok then
-    error("pipehost.struct: " .. tostring(layout), 2)
+    misuse("pipehost.struct: " .. tostring(layout))
   end
   local self = setmetatable({
     name = fields.name, prefix = prefix, size = layout.size, align = layout.align,

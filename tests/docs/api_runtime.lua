@@ -16,6 +16,7 @@ local INTERNAL = {
   ["server."] = { "key", "options", "state", "stopped" },
   ["hex."] = { "digits", "text", "difference" },
   ["s."] = { "layout", "codec" },
+  ["s:"] = { "try_pack" },
 }
 local function is_internal(prefix, name)
   for _, other in ipairs(INTERNAL[prefix] or {}) do
@@ -58,6 +59,7 @@ local TYPES = {
   ["an operation"] = "op:", ["a task"] = "task:", ["an event"] = "event:",
   ["pipehost"] = "pipehost.", ["pipehost.pipe"] = "pipe.", ["pipehost.log"] = "log.",
   ["pipehost.steps"] = "steps.", ["pipehost.test"] = "t.",
+  ["a struct"] = "s:",
 }
 
 local function add_types(names)

@@ -335,4 +335,15 @@ function tests.test_wrong_names()
   wrong("flags: with rest = true no flag can be named 'rest'", { "a", "B", flags = { rest = 1 }, rest = true })
 end
 
+-- Names that a struct has not -----------------------------------------------------
+
+function tests.test_near_names_of_methods()
+  local of = struct("<", { { "a", "B" }, { "b", "bytes" } })
+  raises("a struct has no 'unpakc' (did you mean 'unpack'?)", function()
+    return of:unpakc "x", 1
+  end)
+  t.assertNil(of.name)
+  t.assertNil(of.size)
+end
+
 return tests

@@ -63,15 +63,6 @@ end
 
 -- Sending ----------------------------------------------------------------------------
 
--- The bytes; or false and what is wrong, without a place.
-local function pack(struct, values)
-  local ok, bytes = pcall(struct.pack, struct, values)
-  if not ok then
-    return false, (tostring(bytes):gsub("^[^:]+:%d+: ", ""))
-  end
-  return bytes
-end
-
 -- A struct's bytes: at once where the values are known, so that a mistake in them
 -- is told where they stand.
 local function packer(struct, values)
@@ -81,10 +72,11 @@ local function packer(struct, values)
       if made == nil and code then
         return nil, code, info
       end
-      return pack(struct, made)
+      local bytes, why = struct:try_pack(made)
+      return bytes or false, why
     end
   end
-  local bytes, why = pack(struct, values)
+  local bytes, why = struct:try_pack(values)
   if not bytes then
     misuse("steps.send: %s", why)
   end

@@ -32,7 +32,7 @@ function pipehost.struct(prefix, fields) end
 ---@field prefix string
 ---@field size? integer bytes; nil when the last field is of variable size
 ---@field align integer
----@field fields { name: string, code: string, offset: integer, size: integer }[]
+---@field fields { name: string, code: string, offset: integer, size?: integer, count?: integer, struct?: pipehost.struct }[]
 local s = {}
 
 ---Raises when a field is missing, unknown or does not fit.
