@@ -72,6 +72,20 @@ static void report(struct ph_task *task)
                        text ? text : "an error without a message");
 }
 
+/* A coroutine that has returned is as good as a new one. */
+static void park(struct ph_task *task)
+{
+    struct ph_runtime *runtime = task->runtime;
+    lua_settop(task->co, 0);
+    lua_pushcfunction(task->co, task->again);
+    task->state = PH_TASK_READY;
+    task->results = 0;
+    unlink_task(task);
+    task->next = runtime->parked;
+    runtime->parked = task;
+    runtime->parked_count++;
+}
+
 void ph_task_resume(struct ph_task *task)
 {
     struct ph_runtime *runtime = task->runtime;
@@ -95,6 +109,10 @@ void ph_task_resume(struct ph_task *task)
         /* A plain coroutine.yield gives way to others for one turn. */
         if (!task->yielded)
             ph_timer_start(runtime->port, &task->timer, 0);
+        return;
+    }
+    if (status == LUA_OK && task->again) {
+        park(task);
         return;
     }
     /* The body runs protected: its first result says how it ended. */
@@ -237,15 +255,6 @@ struct ph_task *ph_task_new(lua_State *L, lua_CFunction function)
     task->state = PH_TASK_READY;
     link_task(task);
     return task;
-}
-
-void ph_task_park(struct ph_task *task)
-{
-    struct ph_runtime *runtime = task->runtime;
-    unlink_task(task);
-    task->next = runtime->parked;
-    runtime->parked = task;
-    runtime->parked_count++;
 }
 
 struct ph_task *ph_task_unpark(struct ph_runtime *runtime)

@@ -125,6 +125,8 @@ struct ph_task {
     struct ph_signal *signal;
     struct ph_timer timer; /* start and sleep */
     struct ph_conn *conn;  /* a worker's: whom it serves */
+    lua_CFunction again; /* a worker's: it is parked when this has returned, and
+                            run anew */
     void (*died)(struct ph_task *task); /* a worker's: it failed */
 };
 
@@ -145,9 +147,8 @@ void ph_task_resume(struct ph_task *task);
  * <close> variables run and cannot wait. Not inside another task. */
 void ph_task_close(struct ph_task *task);
 
-/* A worker without work: it does not count as a task until it is unparked.
- * NULL: none is parked. */
-void ph_task_park(struct ph_task *task);
+/* A worker without work, which does not count as a task until now. NULL: none is
+ * parked. */
 struct ph_task *ph_task_unpark(struct ph_runtime *runtime);
 
 /* The task at stack index `index`, or an argument error. */

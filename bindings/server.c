@@ -83,6 +83,8 @@ static struct ph_server *push_server(lua_State *L)
 static void enlist(lua_State *L, struct ph_server *server,
                    struct ph_service *service)
 {
+    lua_getiuservalue(L, -1, PH_SERVER_ON_MESSAGE);
+    server->on_message = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, server);
     server->service = service;

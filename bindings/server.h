@@ -14,6 +14,7 @@ struct ph_server {
     size_t count;                   /* connections that are its own */
     size_t stayed;                  /* times that one could not cross */
     lua_Number timeout_ms, idle_ms; /* negative: none */
+    int on_message; /* in the registry as well, where it is found sooner */
     struct ph_frame *frame;         /* of a byte pipe, or NULL; a user value */
     uint32_t max_queue, max_queue_bytes; /* posts of a connection */
     bool messages;    /* on_message; else a session, run by `dispatch` */

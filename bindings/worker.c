@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hot path of a server: a message comes, a parked worker is resumed, calls
- * on_message, hands the reply to the pipe and parks again. Whatever is not
- * that goes to `dispatch`, the function in server.lua.
+ * The hot path of a server: a message comes, a parked worker is started, calls
+ * on_message, hands the reply to the pipe and returns, which parks it again: one
+ * that never waits is never suspended. Whatever is not that goes to `dispatch`,
+ * the function in server.lua.
  *
  * Stack of a worker: 1 the message handler (traceback); above it the call.
  */
@@ -17,17 +18,6 @@
 static struct ph_conn *conn_of(lua_State *L)
 {
     return ph_runtime_of(L)->current->conn;
-}
-
-static int next_job(lua_State *L, int status, lua_KContext context);
-
-/* Leaves for the pool; the next job resumes in next_job. */
-static int park(lua_State *L)
-{
-    struct ph_task *task = ph_runtime_of(L)->current;
-    lua_settop(L, 1);
-    ph_task_park(task);
-    return ph_wait_yield(L, task, next_job);
 }
 
 /* The connection leaves its worker before it goes on: what it does next may be
@@ -75,7 +65,7 @@ static int dispatched(lua_State *L, int status, lua_KContext context)
     (void)context;
     if (conn)
         after_dispatch(L, conn, status == LUA_OK || status == LUA_YIELD);
-    return park(L);
+    return 0;
 }
 
 /* dispatch(kind, conn, …) with `args` values on top of the stack. */
@@ -101,17 +91,17 @@ static int handled(lua_State *L, int status, lua_KContext context)
     if (runtime->watcher)
         limit = runtime->watcher->end_call(runtime, L, status, 1);
     if (!conn_of(L))
-        return park(L);
+        return 0;
     ok = !limit && (status == LUA_OK || status == LUA_YIELD);
     if (ok && lua_type(L, 2) == LUA_TSTRING) {
         size_t len;
         const char *data = lua_tolstring(L, 2, &len);
         ph_conn_reply(release(L), data, len);
-        return park(L);
+        return 0;
     }
     if (ok && lua_isnil(L, 2) && lua_isnil(L, 3)) {
         ph_conn_idle(release(L));
-        return park(L);
+        return 0;
     }
     lua_pushboolean(L, ok);
     lua_insert(L, 2);
@@ -122,7 +112,7 @@ static int handled(lua_State *L, int status, lua_KContext context)
 
 static int message(lua_State *L, struct ph_conn *conn)
 {
-    ph_server_push(L, conn->server, PH_SERVER_ON_MESSAGE);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, conn->server->on_message);
     ph_conn_push(L, conn);
     lua_pushlstring(L, conn->op.len ? (const char *)conn->op.data : "",
                     conn->op.len);
@@ -160,13 +150,10 @@ static int resumed(lua_State *L, struct ph_conn *conn)
     return dispatch(L, "resumed", 1);
 }
 
-static int next_job(lua_State *L, int status, lua_KContext context)
+static int body(lua_State *L)
 {
     struct ph_conn *conn = conn_of(L);
-    (void)status;
-    (void)context;
-    if (!conn) /* the state is being closed */
-        return 0;
+    lua_pushcfunction(L, ph_error_traceback);
     switch (conn->job) {
     case PH_JOB_MESSAGE:
         return message(L, conn);
@@ -180,13 +167,6 @@ static int next_job(lua_State *L, int status, lua_KContext context)
     default:
         return ended(L, conn);
     }
-}
-
-static int body(lua_State *L)
-{
-    lua_settop(L, 0);
-    lua_pushcfunction(L, ph_error_traceback);
-    return next_job(L, LUA_OK, 0);
 }
 
 /* It failed outside its handlers, for want of memory: so ends its client. */
@@ -209,6 +189,7 @@ static int new_worker(lua_State *L)
 {
     struct ph_task **out = lua_touserdata(L, 1);
     *out = ph_task_new(L, body);
+    (*out)->again = body;
     (*out)->died = died;
     (*out)->host = true; /* what it calls of the script has limits */
     return 0;

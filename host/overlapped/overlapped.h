@@ -234,11 +234,12 @@ struct ph_op {
     /* read by the owner */
     enum ph_op_kind kind;
     enum ph_op_state state;
-    enum ph_status status; /* when DONE */
-    long os;               /* the system's number behind it, or 0 */
-    const char *why;       /* static text: detail of a failure, or NULL */
     struct ph_pipe *pipe;
     struct ph_signal signal; /* set when DONE */
+    enum ph_status status;   /* when DONE; from here to bytes: the result */
+    enum ph_status unread;   /* close: why not all was read (TIMEOUT …) */
+    long os;                 /* the system's number behind it, or 0 */
+    const char *why;         /* static text: detail of a failure, or NULL */
     /* results of reads and transacts. `data` may be the port's scratch buffer:
      * valid until the next call on the port, unless ph_op_keep is called. */
     const unsigned char *data;
@@ -246,7 +247,6 @@ struct ph_op {
     bool more;   /* a part of a message: the rest is read next; watch: names
                     were lost */
     bool all_read; /* close: the peer has read everything */
-    enum ph_status unread; /* close: why not (TIMEOUT, CLOSED …) */
     int64_t bytes; /* write: taken by the system as far as it says; -1: not
                       known */
     /* private to host/overlapped */
@@ -254,8 +254,10 @@ struct ph_op {
     struct ph_op *next;
     struct ph_op *ready_next, **ready_link;
     struct ph_timer timer; /* the deadline, or the next try before it */
-    int64_t deadline, pause, flush_deadline;
-    bool starting;         /* inside its start: do not call back */
+    int64_t deadline;
+    bool starting; /* inside its start: do not call back */
+    /* from here to system: of one run */
+    int64_t pause, flush_deadline;
     enum ph_status ending; /* PH_OK, or why it was asked to end */
     enum ph_goal goal;
     int phase;
