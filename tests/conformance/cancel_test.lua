@@ -184,6 +184,32 @@ function tests.test_a_cancelled_flush()
   t.assertTrue(client:flush(5000))
 end
 
+-- What an operation has given stays, whatever comes through the pipe later.
+function tests.test_results_are_not_touched_afterwards()
+  for _, make in ipairs { ends.pair, ends.byte_pair } do
+    local server, client = make()
+    local ops, cancelled = {}, {}
+    for i = 1, 60 do
+      local text = (string.char(64 + i)):rep(i * 100)
+      ops[i] = server:read_op(#text)
+      if i % 3 == 0 then
+        cancelled[i] = server:read_op(50000)
+        cancelled[i]:cancel()
+        assert(cancelled[i]:wait(5000))
+      end
+      assert(client:write(text))
+      assert(ops[i]:wait(5000))
+      t.assertEquals(ops[i]:result(), text)
+    end
+    for i = 1, 60 do
+      t.assertEquals(ops[i]:result(), (string.char(64 + i)):rep(i * 100))
+      if cancelled[i] then
+        ends.fails("cancelled", cancelled[i]:result())
+      end
+    end
+  end
+end
+
 function tests.test_a_task_that_opens_is_cancelled()
   local absent = t.name()
   local task = pipe.spawn(function()

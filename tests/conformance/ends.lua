@@ -97,16 +97,11 @@ function M.temporary(name, text)
   })
 end
 
----Runs a script in a second pipehost; its output and exit status. It must end
----by itself: this process does nothing meanwhile.
----@return string output both streams
----@return integer status
-function M.run(text, ...)
-  local program = os.getenv "PIPEHOST"
-  if not program then
-    t.skip "PIPEHOST does not name the program"
-  end
-  local file <close> = M.temporary("child", text)
+---Starts a script in a second pipehost, which is to end by itself.
+---@return fun(): string, integer finish waits for that (this process does nothing meanwhile); its output, both streams, and exit status
+function M.start(text, ...)
+  local program = assert(os.getenv "PIPEHOST", "PIPEHOST names the program; tests/run.py sets it")
+  local file = M.temporary("child", text)
   local line = ('"%s" run "%s" %s 2>&1'):format(program, file.path, table.concat({ ... }, " "))
   if t.system == "windows" then
     line = '"' .. line .. '"'
@@ -114,9 +109,19 @@ function M.run(text, ...)
     line = "timeout 20 " .. line
   end
   local child = assert(io.popen(line, "r"))
-  local output = child:read "a"
-  local _, _, status = child:close()
-  return output:gsub("\r\n", "\n"), status
+  return function()
+    local removed <close> = file -- luacheck: ignore 211
+    local output = child:read("a"):gsub("\r\n", "\n")
+    local _, _, status = child:close()
+    return output, status
+  end
+end
+
+---Runs a script in a second pipehost; its output and exit status.
+---@return string output both streams
+---@return integer status
+function M.run(text, ...)
+  return M.start(text, ...)()
 end
 
 return M

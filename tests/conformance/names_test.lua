@@ -155,9 +155,6 @@ client:send(say)
 ]]
 
 function tests.test_a_name_that_another_process_serves()
-  if t.system == "windows" then
-    t.skip "Wine 8.0 ignores FILE_FLAG_FIRST_PIPE_INSTANCE (B4)"
-  end
   local name = t.name()
   local server = assert(pipe.create(name))
   local output, status = ends.run(child, name, "hello")

@@ -128,6 +128,16 @@ class OurClient(phtest.TestCase):
         done = self.run_client(lambda peer: self.answer_ping(peer, b"p", b"on", b"g"))
         self.assertEqual(done.out, "read pong", done)
 
+    def test_socat(self):
+        """It answers what it hears, as cat does."""
+        path = os.path.join(self.pipes, "bytes")
+        command = ["socat", "-t", "5", f"UNIX-LISTEN:{path},mode=600,unlink-early", "EXEC:cat"]
+        socat = self.spawn(command)
+        text = CLIENT % 'mode = "byte",' + 'print "closed"\n'
+        done = self.run_pipehost("run", self.write_file("client.lua", text))
+        self.assertEqual((done.status, done.out), (0, "read ping\nclosed"), (done, socat))
+        self.assertEqual(socat.wait(), 0, socat)
+
     def test_without_mode(self):
         """It takes what the server has."""
         done = self.run_client(lambda peer: self.answer_ping(peer, b"pong"), "")

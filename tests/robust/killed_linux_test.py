@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 import common
 import phtest
@@ -56,7 +57,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 # (name, mode, before it, the operation, what the peer does first)
-FILL = "while conn:write_op(('x'):rep(4096)):wait(20) do end"
+# The last one is held: a write that is collected is cancelled.
+FILL = "local held repeat held = conn:write_op(('x'):rep(4096)) until not held:wait(20)"
 OPERATIONS = (
     ("receive", "message", "", "receive()", ""),
     ("read", "byte", "", "read(100)", ""),
@@ -80,6 +82,8 @@ class Killed(common.Case):
                 client = self.start("run", script)
                 client.wait_for("waiting")
                 peer.wait_for("there")
+                time.sleep(0.02)
+                self.assertEqual(client.out, "waiting", "it has not waited")
                 peer.kill()
                 self.assertEqual(client.wait(), 0, client)
                 lines = client.out.splitlines()
@@ -95,6 +99,8 @@ class Killed(common.Case):
                 peer = self.peer("client", "Peer", action, KINDS[mode])
                 server.wait_for("waiting")
                 peer.wait_for("there")
+                time.sleep(0.02)
+                self.assertNotIn("got nil", server.err, "it has not waited")
                 peer.kill()
                 server.wait_for("got nil closed in ")
                 self.echo()
@@ -120,6 +126,27 @@ print(value, code)
         server.write(b"\n")
         server.wait_for("^nil\tclosed$")
         self.assertEqual(server.wait(), 0, server)
+
+    def test_clients_killed_as_they_come(self):
+        server = self.serve()
+        self.echo()
+        self.before = common.descriptors(server.pid)
+        text = """
+import os, signal, socket, sys
+for i in range(400):
+    pid = os.fork()
+    if not pid:
+        end = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        end.connect(sys.argv[1])
+        if i % 3: end.send(b"x" * i)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if i % 7 == 0: os.waitpid(pid, 0)
+"""
+        done = self.finish([sys.executable, "-c", text, self.path("Echo")], seconds=60)
+        self.assertEqual(done.status, 0, done)
+        self.echo()
+        self.unused(server)
+        self.assertNotIn(" error ", server.err)
 
     def test_server_killed_while_clients_wait_to_be_taken(self):
         text = 'return require("pipehost").pipe.open("Peer", { timeout = 600, wait = "free" })'
