@@ -88,37 +88,38 @@ void ph_available_done(struct ph_op *op, enum ph_status status)
     finish(op, status);
 }
 
-static enum ph_status begin(struct ph_op *op, struct ph_pipe *pipe,
+/* What an operation gets at its start, all of it or none: owned copies. */
+struct request {
+    char *name;
+    void *options;
+};
+
+/* May the operation be started so? Takes nothing yet. */
+static enum ph_status check(struct ph_op *op, const struct ph_pipe *pipe,
                             const char *name)
 {
     const char *why;
-    char *copy;
     if (pipe && (pipe->state != PH_PIPE_NEW || pipe->connecting))
         return ph_op_misuse(op, "the pipe object is in use already");
     if (ph_name_check(name, &why) != PH_OK)
         return ph_op_misuse(op, why);
-    copy = ph_strdup(name);
-    if (!copy)
-        return PH_NOMEM;
-    ph_op_clear(op);
-    op->name = copy;
     return PH_OK;
 }
 
-/* ph_op_begin clears what an earlier use left; name and options are new. */
-static enum ph_status launch(struct ph_op *op, enum ph_op_kind kind,
-                             struct ph_port *port, struct ph_pipe *pipe,
-                             int64_t deadline)
+static enum ph_status no_memory(const struct request *request)
 {
-    char *name = op->name;
-    void *options = op->options;
-    op->name = NULL;
-    op->options = NULL;
-    ph_op_begin(op, kind, port, pipe, deadline);
-    op->name = name;
-    op->options = options;
-    if (pipe)
-        pipe->connecting = op;
+    free(request->name);
+    free(request->options);
+    return PH_NOMEM;
+}
+
+/* The begun operation owns the request from here. */
+static enum ph_status launch(struct ph_op *op, struct request request)
+{
+    op->name = request.name;
+    op->options = request.options;
+    if (op->pipe)
+        op->pipe->connecting = op;
     ph_try_step(op);
     ph_op_started(op);
     return PH_OK;
@@ -146,13 +147,16 @@ enum ph_status ph_create_start(struct ph_op *op, struct ph_pipe *pipe,
                                const struct ph_create_options *options,
                                int64_t deadline)
 {
-    enum ph_status status = begin(op, pipe, name);
+    struct request request = {0};
+    enum ph_status status = check(op, pipe, name);
     if (status != PH_OK)
         return status;
-    op->options = copy_options(options);
-    if (!op->options)
-        return PH_NOMEM;
-    return launch(op, PH_OP_CREATE, pipe->port, pipe, deadline);
+    request.name = ph_strdup(name);
+    request.options = copy_options(options);
+    if (!request.name || !request.options)
+        return no_memory(&request);
+    ph_op_begin(op, PH_OP_CREATE, pipe->port, pipe, deadline);
+    return launch(op, request);
 }
 
 enum ph_status ph_open_start(struct ph_op *op, struct ph_pipe *pipe,
@@ -160,24 +164,32 @@ enum ph_status ph_open_start(struct ph_op *op, struct ph_pipe *pipe,
                              const struct ph_open_options *options,
                              int64_t deadline)
 {
-    enum ph_status status = begin(op, pipe, name);
+    struct request request = {0};
+    enum ph_status status = check(op, pipe, name);
     if (status != PH_OK)
         return status;
-    op->options = malloc(sizeof *options);
+    request.name = ph_strdup(name);
+    request.options = malloc(sizeof *options);
     free(pipe->name);
     pipe->name = ph_strdup(name);
-    if (!op->options || !pipe->name)
-        return PH_NOMEM;
-    *(struct ph_open_options *)op->options = *options;
+    if (!request.name || !request.options || !pipe->name)
+        return no_memory(&request);
+    *(struct ph_open_options *)request.options = *options;
     pipe->max_message = options->max_message;
-    return launch(op, PH_OP_OPEN, pipe->port, pipe, deadline);
+    ph_op_begin(op, PH_OP_OPEN, pipe->port, pipe, deadline);
+    return launch(op, request);
 }
 
 enum ph_status ph_available_start(struct ph_op *op, struct ph_port *port,
                                   const char *name, int64_t deadline)
 {
-    enum ph_status status = begin(op, NULL, name);
+    struct request request = {0};
+    enum ph_status status = check(op, NULL, name);
     if (status != PH_OK)
         return status;
-    return launch(op, PH_OP_AVAILABLE, port, NULL, deadline);
+    request.name = ph_strdup(name);
+    if (!request.name)
+        return PH_NOMEM;
+    ph_op_begin(op, PH_OP_AVAILABLE, port, NULL, deadline);
+    return launch(op, request);
 }
