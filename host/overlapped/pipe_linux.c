@@ -277,7 +277,8 @@ void ph_pipe_attach(struct ph_pipe *base, int fd)
     assert(!base->attached);
     pipe->watch = (struct watch){.fd = fd, .ready = ready};
     pipe->reset = pipe->credentials = false;
-    pipe->turn = linux_port_of(base->port)->turn - 1;
+    /* A notice that comes in this turn is about an earlier socket. */
+    pipe->turn = linux_port_of(base->port)->turn;
     base->attached = true;
 }
 

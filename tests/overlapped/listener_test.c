@@ -149,6 +149,56 @@ static void came_and_went(struct bed *bed)
     }
 }
 
+/* Two clients of one instance in the same turn: what the system has to say of
+ * the first is not meant for the second. */
+struct change {
+    struct bed *bed;
+    struct pair pair; /* served; its client writes */
+    struct ph_pipe *next;
+    struct ph_op *trigger, *read;
+};
+
+static void change_client(struct ph_op *op)
+{
+    struct change *change = op->user;
+    struct ph_op *connect = bed_op(change->bed);
+    const char *why;
+    expect_status(ph_pipe_disconnect(change->pair.server, &why), OK);
+    ph_connect_start(connect, change->pair.server, PH_FOREVER);
+    if (connect->state == PH_OP_DONE) /* not where the old one is in flight */
+        ph_read_start(change->read, change->pair.server, PH_READ_MESSAGE, 0,
+                      PH_FOREVER);
+    ph_pipe_close(change->next);
+}
+
+static void notice_of_the_last_client(struct bed *bed)
+{
+    struct change change = {.bed = bed, .next = bed_pipe(bed)};
+    struct ph_create_options options = create_options(PH_MODE_MESSAGE);
+    struct pair other = bed_pair(bed, PH_MODE_MESSAGE);
+    bed->name[0] = 'u';
+    change.pair = bed_pair_with(bed, &options);
+    change.read = bed_op(bed);
+    change.trigger = bed_op(bed);
+    /* A read that had to wait leaves the notice on. */
+    ph_read_start(change.read, change.pair.server, PH_READ_MESSAGE, 0,
+                  PH_FOREVER);
+    run_ms(bed, 1);
+    expect_status(write_text(bed, change.pair.client, "first"), OK);
+    expect_status(await(bed, change.read), OK);
+    expect_status(open_client(bed, change.next), OK);
+    change.trigger->done = change_client;
+    change.trigger->user = &change;
+    ph_read_start(change.trigger, other.server, PH_READ_MESSAGE, 0, PH_FOREVER);
+    run_ms(bed, 1);
+    expect_status(write_text(bed, other.client, "go"), OK);
+    expect_status(write_text(bed, change.pair.client, "unread"), OK);
+    while (change.trigger->state == PH_OP_PENDING)
+        ph_port_run(bed->port, 100000);
+    expect_status(await(bed, change.read), CLOSED);
+    change.trigger->done = NULL;
+}
+
 static void max_instances(struct bed *bed)
 {
     struct ph_create_options options = create_options(PH_MODE_MESSAGE);
@@ -295,6 +345,7 @@ int main(void)
     run_test("backlog is full", backlog_is_full);
     run_test("connect now", connect_now);
     run_test("came and went", came_and_went);
+    run_test("notice of the last client", notice_of_the_last_client);
     run_test("max instances", max_instances);
     run_test("available", available);
     run_test("available vanishes", available_vanishes);
