@@ -31,7 +31,7 @@ class Init(cli.Case):
             [
                 "",
                 "Next:",
-                "  pipehost serve greeter",
+                "  pipehost serve greeter --watch",
                 "  pipehost run greeter/client.lua ann bob",
                 "  pipehost test greeter",
             ],
@@ -53,6 +53,20 @@ class Init(cli.Case):
         self.assertNotRegex(server.err, r"(?m)^\S+ (warn|error) ")
         done = self.run_pipehost("run", client)
         self.assertEqual(done.status, cli.TIMED_OUT, done)
+
+    def test_a_change_is_seen_under_watch(self):
+        name = self.pipe_name()
+        self.make(name, "--dir", "greeter")
+        folder = os.path.join(self.folder, "greeter")
+        server = self.start("serve", phtest.native(folder), "--watch")
+        server.wait_for("serving 1 script")
+        client = phtest.native(os.path.join(folder, "client.lua"))
+        self.assertEqual(self.run_pipehost("run", client, "ann").out, "hello, ann (message 1)")
+        text = self.read("greeter", "server.lua")
+        self.write_file("greeter/server.lua", text.replace("hello", "goodbye"))
+        server.wait_for("generation 2 ")
+        self.assertEqual(self.run_pipehost("run", client, "ann").out, "goodbye, ann (message 1)")
+        self.assertEqual(server.stop(), 0, server)
 
     def test_the_test_passes(self):
         self.make("greeter")

@@ -9,18 +9,20 @@ In a document, a comment before a block of Lua names its file and its use:
                            <!-- output -->, where there is one; all at once
     <!-- test: NAME -->    run by `pipehost test`, at the same time
     <!-- file: NAME -->    only there to be required
+    <!-- next: NAME -->    what a served file becomes, by a reload after all that
 """
 
 import os
 import re
 import sys
+import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import phtest  # noqa: E402
 
 EXAMPLES = os.path.join(phtest.ROOT, "scripts", "examples")
 BLOCK = re.compile(
-    r"<!-- (serve|run|test|file): (\S+) -->\n```lua\n(.*?)^```$"
+    r"<!-- (serve|run|test|file|next): (\S+) -->\n```lua\n(.*?)^```$"
     r"(?:\s*<!-- output -->\n```text\n(.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
@@ -35,13 +37,15 @@ class Documents(phtest.TestCase):
     def play(self, *path):
         text = read(*path)
         blocks = BLOCK.findall(text)
-        marks = re.findall(r"<!-- (?:serve|run|test|file):", text)
+        marks = re.findall(r"<!-- (?:serve|run|test|file|next):", text)
         self.assertEqual(len(blocks), len(marks), "a mark without its block")
         uses = {"serve": [], "run": [], "test": [], "file": []}
         for use, name, code, output in blocks:
-            uses[use].append((phtest.native(self.write_file(name, code)), output))
+            if use != "next":
+                uses[use].append((phtest.native(self.write_file(name, code)), output))
         served = [path for path, _ in uses["serve"]]
-        server = self.start("serve", *served)
+        control = self.pipe_name()
+        server = self.start("serve", *served, "--control", control)
         server.wait_for(r"serving %d script" % len(served))
         started = [
             (self.start(use, path), path, output)
@@ -52,6 +56,12 @@ class Documents(phtest.TestCase):
             self.assertEqual(process.wait(), 0, (path, process))
             if output:
                 self.assertEqual(process.out, output.strip("\n"), path)
+        for use, name, code, output in blocks:
+            if use == "next":
+                path = phtest.native(self.write_file(name, code))
+                done = self.run_pipehost("ctl", "--control", control, "reload", path)
+                self.assertEqual(done.status, 0, done)
+                self.assertRegex(done.out, "generation 2 ")
         self.assertEqual(server.stop(), 0, server)
         self.assertNotRegex(server.err, r"(?m)^\S+ error ", path)
 
@@ -60,6 +70,32 @@ class Documents(phtest.TestCase):
 
     def test_guide(self):
         self.play("docs", "guide.md")
+
+    @unittest.skipIf(phtest.WINDOWS, "systemd is of Linux")
+    def test_unit(self):
+        """The commands of the unit, in its order, without systemd."""
+        unit = re.search(r"<!-- unit -->\n```ini\n(.*?)^```$", read("docs", "guide.md"), re.M | re.S)
+        commands = dict()
+        for key, line in re.findall(r"^(Exec\w+)=(.*)$", unit.group(1), re.M):
+            words = line.replace("/etc/pipehost", self.folder).split()
+            self.assertEqual(words[0], "/usr/bin/pipehost")
+            commands[key] = words[1:]
+        self.env["PIPEHOST_DIR"] = self.pipes
+        text = 'require("pipehost").server { name = "Unit", on_message = function() return "%s" end }'
+        self.write_file("server.lua", text % "old")
+        self.assertEqual(self.run_pipehost(*commands["ExecStartPre"]).status, 0)
+        server = self.start(*commands["ExecStart"])
+        server.wait_for("serving 1 script, control pipe main")
+        client = self.write_file("client.lua", 'print(require("pipehost").pipe.call("Unit", ""))')
+        self.assertEqual(self.run_pipehost("run", client).out, "old")
+        self.write_file("server.lua", text % "new")
+        self.assertEqual(self.run_pipehost(*commands["ExecReload"]).status, 0)
+        self.assertEqual(self.run_pipehost("run", client).out, "new")
+        self.write_file("server.lua", "broken")
+        done = self.run_pipehost(*commands["ExecReload"])
+        self.assertEqual(done.status, 65, done)
+        self.assertEqual(self.run_pipehost("run", client).out, "new")
+        self.assertEqual(server.stop(), 0, server)
 
     def test_links(self):
         for path in ("README.md", "docs/guide.md", "docs/operations.md", "docs/reference.md"):

@@ -20,18 +20,18 @@ local EDITOR = [[
 local README = [[
 # @NAME@
 
-    pipehost serve server.lua           serve, until Ctrl-C
+    pipehost serve server.lua --watch   serve; save a change, and the next message is answered by the new code
     pipehost run client.lua ann bob     talk to it, from another terminal
     pipehost test .                     run the tests
 
-`.luarc.json` and `.pipehost/` tell editors with a Lua language server about the API. They were written by `pipehost init`;
-after an update of pipehost, remove `.pipehost/` and run it again. It leaves alone what is there.
+`.luarc.json` and `.pipehost/` tell editors with a Lua language server about the API. They were written by
+`pipehost init`; after an update of pipehost, remove `.pipehost/` and run it again. It leaves alone what is there.
 ]]
 
 local NEXT = [[
 
 Next:
-  pipehost serve @DIR@
+  pipehost serve @DIR@ --watch
   pipehost run @DIR@/client.lua ann bob
   pipehost test @DIR@]]
 
