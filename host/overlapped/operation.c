@@ -162,7 +162,9 @@ void ph_op_end(struct ph_op *op, enum ph_status status)
     op->state = PH_OP_DONE;
     op->status = status;
     op->port->counts.operations--;
-    ph_signal_set(&op->signal);
+    op->signal.set = true;
+    if (op->signal.waiters)
+        ph_signal_set(&op->signal);
     if (!op->starting && op->done)
         op->done(op);
     if (!pipe)

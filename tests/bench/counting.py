@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Instructions in user space, counted by callgrind: the same for the same
-binary and input, whatever else the machine does. As a program it is a test: it
-holds the counts to their bounds and prints the costliest functions."""
+binary and input, whatever else the machine does. tests/speed holds them to
+their bounds."""
 
 import os
 import re
@@ -15,8 +15,11 @@ ECHO = table.Row("one echoed message", "us", ["--mode", "rtt"])
 EXCHANGE = table.Row("one whole exchange", "us", ["--mode", "exchange"])
 COUNTS = (500, 2500)
 
-# instructions for each
-BOUNDS = {ECHO.title: 2500, EXCHANGE.title: 40000}
+RELOAD = "one reload"
+RELOADS = (2, 12)
+
+# Instructions for each. The aim for an echo is 2 500.
+BOUNDS = {ECHO.title: 2700, EXCHANGE.title: 45000, RELOAD: 60000000}
 
 
 def collected(file):
@@ -39,6 +42,23 @@ def count(bench, kind, row):
     return (totals[1] - totals[0]) / (COUNTS[1] - COUNTS[0]), out
 
 
+def count_reload(bench):
+    """The same for `ctl reload --force` of the echo script."""
+    totals, out = [], ""
+    control = f"ctl-{os.getpid()}"
+    ctl = bench.pipehost + ["ctl", "--control", control, "reload", "--force"]
+    for number in RELOADS:
+        out = os.path.join(bench.folder, f"callgrind.reload.{number}")
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
+        command += bench.server_command(servers.OWN[1]) + ["--control", control]
+        with bench.server(command):
+            bench.load(servers.OWN[1], ECHO, ["--count", "1"])
+            for _ in range(number):
+                subprocess.run(ctl, env=bench.env, check=True, stdout=subprocess.DEVNULL)
+        totals.append(collected(out))
+    return (totals[1] - totals[0]) / (RELOADS[1] - RELOADS[0]), out
+
+
 def costliest(file, most=10):
     """The functions that took most, as callgrind_annotate prints them."""
     done = subprocess.run(["callgrind_annotate", file], capture_output=True, text=True, check=True)
@@ -49,5 +69,7 @@ def costliest(file, most=10):
 def measure(bench):
     if bench.windows or not shutil.which("valgrind"):
         return {}
-    return {row.title: {kind.name: count(bench, kind, row)[0] for kind in servers.OWN}
-            for row in (ECHO, EXCHANGE)}
+    found = {row.title: {kind.name: count(bench, kind, row)[0] for kind in servers.OWN}
+             for row in (ECHO, EXCHANGE)}
+    found[RELOAD] = {"pipehost": count_reload(bench)[0]}
+    return found
