@@ -103,6 +103,7 @@ void ph_conn_methods(lua_State *L);
  * the host has closed it. Raises where the pipe is no connection. */
 struct ph_conn *ph_conn_check(lua_State *L, const char *what);
 
+/* The text of a reason, as on_close gets it; static. */
 const char *ph_reason_name(enum ph_reason reason);
 
 /* The reason whose text is at `index`, PH_REASON_ERROR for any other value. */

@@ -26,20 +26,26 @@ const char *ph_pipe_name(lua_State *L, int index);
 /* Pushes a new closed userdata with the name at stack index `name`. */
 struct lua_pipe *ph_pipe_push(lua_State *L, int name);
 
+struct ph_task;
+
 /* Leaves the coroutine for task->call, or gives its result if it is DONE; the
  * pipe's userdata is at stack index 1. For tail calls. */
-struct ph_task;
 int ph_pipe_await(lua_State *L, struct ph_task *task);
+
+extern const char ph_check_reached;
 
 /* Raises when the script may not use pipes yet (loading, checking); under check
  * what it raises is the address of ph_check_reached. */
-extern const char ph_check_reached;
 void ph_phase_check(lua_State *L, const char *what);
 
-/* The metatable of operations; read_op, write_op … go into the table of pipe
- * methods on top; the signal of the operation at `index`, NULL if it is none. */
+/* Registers the metatable of operations. */
 void ph_operation_open(lua_State *L);
+
+/* read_op, write_op … go into the table of pipe methods on top. */
 void ph_operation_methods(lua_State *L);
+
+/* The signal of the operation at `index`, which lives as its handle does; NULL
+ * if there is none at that index. */
 struct ph_signal *ph_operation_signal(lua_State *L, int index);
 
 /* The functions create, open, available go into the table on top. */

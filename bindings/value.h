@@ -22,6 +22,7 @@ const char *ph_value_encode(lua_State *L, int index, struct ph_value *value);
  * lack of memory. */
 int ph_value_decode(lua_State *L, const struct ph_value *value);
 
+/* Frees its bytes; it is empty then. */
 void ph_value_free(struct ph_value *value);
 
 /* Pushes an empty value that the collector frees, whatever raises. */

@@ -48,6 +48,8 @@ char *ph_generation_open(struct ph_host *host, const struct ph_value *options,
 struct ph_task *ph_generation_start(struct ph_generation *generation,
                                     const char *hook,
                                     const struct ph_value *args, int *held);
+
+/* The task that was held is the state's alone again. */
 void ph_generation_release(struct ph_generation *generation, int held);
 
 /* Cancels every task, or those that serve no connection. They end in the port's next runs: runtime.idle. */

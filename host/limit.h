@@ -41,6 +41,8 @@ struct ph_ticker {
 /* Has the calling thread's computing time ticked off. False: the system
  * refused. Calling it again changes nothing. */
 bool ph_ticker_start(struct ph_ticker *ticker);
+
+/* No tick comes any more; nothing when it was not started. */
 void ph_ticker_stop(struct ph_ticker *ticker);
 
 /* Counting starts anew. */

@@ -10,6 +10,7 @@
 /* At the very start: UTF-8 on the console, no message boxes, no SIGPIPE. */
 void ph_platform_start(void);
 
+/* This process's id. */
 uint32_t ph_process_id(void);
 
 /* The ids of running processes, at most `most`; their number. Linux gives none:

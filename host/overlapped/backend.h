@@ -125,8 +125,11 @@ struct ph_chunk {
 
 /* ---- Implemented by the back end ------------------------------------ */
 
-/* Makes the system's port, zeroed and with the back end's part filled in. */
+/* Makes the system's port, zeroed and with the back end's part filled in.
+ * PH_OK, PH_NOMEM, PH_SYSTEM with *os. */
 enum ph_status ph_backend_port_open(struct ph_port **out, long *os);
+
+/* Frees it, helper threads included. Nothing is in flight. */
 void ph_backend_port_close(struct ph_port *port);
 
 /* Waits at most wait_us (PH_FOREVER: until something comes; 0: not at all),
@@ -143,12 +146,16 @@ int64_t ph_backend_clock(void);
 /* See ph_port_watch_signals; calls port->on_signal inside ph_backend_poll. */
 enum ph_status ph_backend_watch_signals(struct ph_port *port, long *os);
 
-/* A zeroed pipe of the back end's size, NULL: no memory; and its end. */
+/* A zeroed pipe of the back end's size. NULL: no memory. */
 struct ph_pipe *ph_backend_pipe_alloc(void);
+
+/* Frees it: not attached, nothing in flight. */
 void ph_backend_pipe_free(struct ph_pipe *pipe);
 
-/* The same for listeners. */
+/* A zeroed listener of the back end's size. NULL: no memory. */
 struct ph_listener *ph_backend_listener_alloc(void);
+
+/* Frees it: never listened, or ph_listener_gone was called. */
 void ph_backend_listener_free(struct ph_listener *listener);
 
 /* The full name of the system for `name`, allocated; *folded: the name in the
@@ -238,8 +245,10 @@ void ph_backend_disconnect(struct ph_pipe *pipe);
  * when there is unread input. Nothing is in flight. Clears pipe->attached. */
 void ph_backend_close(struct ph_pipe *pipe);
 
-/* A zeroed folder of the back end's size, NULL: no memory; and its end. */
+/* A zeroed folder of the back end's size. NULL: no memory. */
 struct ph_folder *ph_backend_folder_alloc(void);
+
+/* Frees it: never opened, or ph_folder_closed was called. */
 void ph_backend_folder_free(struct ph_folder *folder);
 
 /* See ph_folder_open; calls ph_folder_changed, _lost and _gone for it in
@@ -251,8 +260,10 @@ enum ph_status ph_backend_folder_open(struct ph_folder *folder,
 /* Ends an opened one. Calls ph_folder_closed, now or in a later poll. */
 void ph_backend_folder_close(struct ph_folder *folder);
 
-/* A zeroed process of the back end's size, NULL: no memory; and its end. */
+/* A zeroed process of the back end's size. NULL: no memory. */
 struct ph_process *ph_backend_process_alloc(void);
+
+/* Frees it: never started, or ph_process_has_gone was called. */
 void ph_backend_process_free(struct ph_process *process);
 
 /* Starts the program: pid set, each pipe in ->stdio (NEW) attached. Failures as
@@ -296,8 +307,10 @@ void ph_folder_gone(struct ph_folder *folder);
 /* ph_backend_folder_close is finished: the portable half frees the folder. */
 void ph_folder_closed(struct ph_folder *folder);
 
-/* The program has ended; and, after that, the last process of its tree. */
+/* The program has ended. Called once. */
 void ph_process_has_ended(struct ph_process *process, struct ph_exit how);
+
+/* … and after that, once: nothing of its tree runs any more. */
 void ph_process_has_gone(struct ph_process *process);
 
 /* ---- Helpers of the portable half ------------------------------------------ */

@@ -11,6 +11,7 @@ struct ph_framed {
     size_t len;
 };
 
+/* Has it line ends instead of headers? Then read.c finds its messages. */
 bool ph_frame_is_lines(const struct ph_frame *frame);
 
 /* Of a frame with headers: where the message is in a stream that begins with

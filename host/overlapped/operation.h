@@ -27,26 +27,37 @@ enum ph_status ph_op_misuse(struct ph_op *op, const char *why);
 /* Tries again in 1, 2, 4 … `longest` ms, but not after the deadline. */
 void ph_op_retry_later(struct ph_op *op, int64_t longest_us);
 
-/* Runs what was poked before this call; and the waits that have ended. */
+/* Steps what was poked before this call. What is poked meanwhile waits for the
+ * next turn. */
 void ph_ops_run(struct ph_port *port);
+
+/* Calls back the waits that have ended, each with its lowest index. */
 void ph_waits_run(struct ph_port *port);
 
+/* Appends the operation; it is in no queue yet. */
 void ph_queue_push(struct ph_queue *queue, struct ph_op *op);
+
+/* Takes it out, wherever it stands; nothing when it is not in there. */
 void ph_queue_remove(struct ph_queue *queue, struct ph_op *op);
 
-/* The step of each kind: op->ending says whether it was asked to end. */
-void ph_read_step(struct ph_op *op);
-void ph_write_step(struct ph_op *op);
-void ph_transact_step(struct ph_op *op);
-void ph_try_step(struct ph_op *op); /* create, open, available */
-void ph_connect_step(struct ph_op *op);
-void ph_flush_step(struct ph_op *op);
-void ph_close_step(struct ph_op *op);
-void ph_watch_step(struct ph_op *op);
+/*
+ * The step of each kind. It is made in the port's run when the operation was
+ * poked or its timer is due: op->ending says whether it was asked to end, else
+ * it is to try again. A step may end the operation, which may then be gone.
+ */
+void ph_read_step(struct ph_op *op);     /* read; a transact's reply */
+void ph_write_step(struct ph_op *op);    /* write; a transact's request */
+void ph_transact_step(struct ph_op *op); /* one of the two, as far as it is */
+void ph_try_step(struct ph_op *op);      /* create, open, available */
+void ph_connect_step(struct ph_op *op);  /* connect */
+void ph_flush_step(struct ph_op *op);    /* flush */
+void ph_close_step(struct ph_op *op);    /* close: its drain, then its flush */
+void ph_watch_step(struct ph_op *op);    /* watch of a folder */
 
-/* The head of a queue goes on, if the back end is free. */
+/* The heads of the queue go on as far as nothing waits for the system. Settles
+ * the pipe: it may be gone afterwards, at the end of the turn. */
 void ph_reads_run(struct ph_pipe *pipe);
-void ph_writes_run(struct ph_pipe *pipe);
+void ph_writes_run(struct ph_pipe *pipe); /* likewise */
 
 /* An operation of the pipe has ended: closes a dropped handle, lets a close go
  * on, frees the pipe when nobody has it. */
@@ -58,8 +69,11 @@ void ph_pipe_detach(struct ph_pipe *pipe);
 /* Asks every operation in the queue to end as `status`. */
 void ph_queue_end(struct ph_queue *queue, enum ph_status status);
 
-/* One try to create; ph_backend_available has ended in the system. */
+/* One try to create: joins this process's instances of the name, or takes the
+ * name. The outcomes of ph_create_start; PH_EXISTS may be tried again. */
 enum ph_status ph_create_try(struct ph_op *op);
+
+/* ph_backend_available has ended in the system, and so does the operation. */
 void ph_available_done(struct ph_op *op, enum ph_status status);
 
 /* The instance gives its client's place back to its listener. */
@@ -77,6 +91,7 @@ void ph_processes_free(struct ph_port *port);
 const char *ph_pipe_refuses(const struct ph_pipe *pipe, bool write,
                             enum ph_status *status);
 
+/* A copy, to be freed by the caller. NULL: no memory. */
 char *ph_strdup(const char *text);
 
 #endif

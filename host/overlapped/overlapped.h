@@ -93,9 +93,11 @@ void ph_port_destroy(struct ph_port *port);
  * PH_OK, or PH_SYSTEM when the system's port fails. */
 enum ph_status ph_port_run(struct ph_port *port, int64_t wait_us);
 
-/* Monotonic time in microseconds, as of the current turn (ph_port_run
- * refreshes it); ph_port_clock reads the clock. */
+/* Monotonic time in microseconds, as of the current turn: ph_port_run and
+ * ph_port_clock refresh it. */
 int64_t ph_port_now(const struct ph_port *port);
+
+/* The same, read from the clock. */
 int64_t ph_port_clock(struct ph_port *port);
 
 /* Counts of what exists, for leak checks and status. */
@@ -158,6 +160,8 @@ struct ph_signal {
 /* Sets the signal; waits for it end in the port's run. Stays set until reset
  * (manual reset). */
 void ph_signal_set(struct ph_signal *signal);
+
+/* Not set any more. A wait that it has ended already stays ended. */
 void ph_signal_reset(struct ph_signal *signal);
 
 struct ph_waiter {
@@ -363,7 +367,10 @@ struct ph_pipe *ph_pipe_new(struct ph_port *port);
 /* Another instance, LISTENING, of the name that a created pipe (not closed)
  * serves: create without its questions to the system. NULL: no memory. */
 struct ph_pipe *ph_pipe_new_instance(const struct ph_pipe *of);
+
+/* Another reference, which its taker gives up by ph_pipe_release. */
 void ph_pipe_retain(struct ph_pipe *pipe);
+
 /* Gives a reference up. The last one closes the pipe, as ph_pipe_close does,
  * and frees it when all of its operations are DONE. */
 void ph_pipe_release(struct ph_pipe *pipe);
@@ -385,15 +392,26 @@ struct ph_frame_header {
  * ends as for PH_READ_LINE, and a line feed is sent behind each. NULL: no
  * memory. */
 struct ph_frame *ph_frame_new(const struct ph_frame_header *header);
+
+/* Another reference. */
 void ph_frame_retain(struct ph_frame *frame);
-void ph_frame_release(struct ph_frame *frame); /* NULL is allowed */
+
+/* Gives a reference up; the last one frees it. NULL is allowed. */
+void ph_frame_release(struct ph_frame *frame);
 
 /* From now on the pipe, if it is a byte pipe, has messages, by this frame, to
  * which it takes a reference; NULL: none any more, when no read is pending. */
 void ph_pipe_set_frame(struct ph_pipe *pipe, struct ph_frame *frame);
 
+/* How far it has come. CONNECTED says nothing of the peer, who may have gone:
+ * only reads and writes tell that. */
 enum ph_pipe_state ph_pipe_state(const struct ph_pipe *pipe);
+
+/* The port that it was made on. */
 struct ph_port *ph_pipe_port(const struct ph_pipe *pipe);
+
+/* Fills in what is known of it, in any state; its texts live as the pipe does,
+ * those of an instance until it is closed. */
 void ph_pipe_info(const struct ph_pipe *pipe, struct ph_info *out);
 
 /* The peer of a CONNECTED pipe, also after it has gone. PH_OK, PH_MISUSE
@@ -482,12 +500,14 @@ enum ph_status ph_transact_start(struct ph_op *op, struct ph_pipe *pipe,
 enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
                               int64_t deadline);
 
+#define PH_CLOSE_DRAIN_US 1000000
+
 /* Closes for good: cancels reads and connects, waits for own writes at most
  * PH_CLOSE_DRAIN_US, then closes; what the system has accepted stays readable
  * for the peer. With `flush_deadline` other than PH_NOW it first waits until
- * the peer has read all, and tells in op->all_read. Always ends as PH_OK.
- * A second close of the same pipe is PH_MISUSE. */
-#define PH_CLOSE_DRAIN_US 1000000
+ * the peer has read all, and tells in op->all_read. Always ends as PH_OK: a
+ * cancel only cuts the waiting short. A second close of the same pipe is
+ * PH_MISUSE. */
 enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
                               int64_t flush_deadline);
 
@@ -576,6 +596,7 @@ enum ph_status ph_process_start(struct ph_port *port,
                                 struct ph_process **out, long *os,
                                 const char **why);
 
+/* Its number in the system; it may be another's once the tree has gone. */
 uint32_t ph_process_pid(const struct ph_process *process);
 
 /* Our end of stream 0, 1 or 2, an ordinary byte pipe that is CONNECTED; NULL
@@ -586,6 +607,8 @@ struct ph_pipe *ph_process_stdio(const struct ph_process *process, int stream);
 /* Set once the program has ended; ph_process_exit tells how. Its tree may go
  * on. */
 struct ph_signal *ph_process_ended(struct ph_process *process);
+
+/* How it ended; all zero while ph_process_ended is not set. */
 struct ph_exit ph_process_exit(const struct ph_process *process);
 
 /* Set once nothing of the tree runs any more. */

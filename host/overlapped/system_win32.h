@@ -113,8 +113,10 @@ void ph_win_pipe_take(struct ph_pipe *pipe, HANDLE handle, bool skips);
 bool ph_win_listener_reuse(struct ph_listener *listener, HANDLE handle,
                            bool skips);
 
-/* UTF-8 to UTF-16 and back, allocated; NULL: no memory or not valid. */
+/* UTF-8 to UTF-16, to be freed by the caller. NULL: no memory or not valid. */
 wchar_t *ph_win_wide(const char *text);
+
+/* UTF-16 to UTF-8, to be freed by the caller. NULL: no memory. */
 char *ph_win_utf8(const wchar_t *text);
 
 /* The full path of a valid name, allocated; NULL: no memory. */
@@ -138,9 +140,11 @@ enum ph_status ph_win_descriptor(struct win_port *port,
 enum ph_status ph_win_check_owner(struct win_port *port, HANDLE handle,
                                   long *os, const char **why);
 
-/* A command line that a program takes apart into these arguments, and its
- * environment in one block; allocated. NULL: no memory or not valid UTF-8. */
+/* A command line that a program takes apart into these arguments, to be freed
+ * by the caller. NULL: no memory or not valid UTF-8. */
 wchar_t *ph_win_command_line(const char *const *argv);
+
+/* An environment in one block, likewise. */
 wchar_t *ph_win_environment(const char *const *env);
 
 /* Why this can't be started as it is, or NULL. */
@@ -149,8 +153,10 @@ const char *ph_win_refuses_program(const char *program);
 /* Ends the helper threads; none works any more. */
 void ph_win_flushers_close(struct win_port *port);
 
-/* Calls for the console events that have come; they come no more. */
+/* Calls port->on_signal for each console event that has come. */
 void ph_win_signals_deliver(struct win_port *port);
+
+/* They come no more, if they were this port's. */
 void ph_win_signals_close(struct win_port *port);
 
 #endif
