@@ -6,12 +6,12 @@ local pipehost = require "pipehost"
 
 local name, lines = ..., table.pack(select(2, ...))
 
-return pipehost.client(name or "Sum", { mode = "byte", timeout = 3000 }, function(conn)
+return pipehost.client(name or "Sum", { mode = "byte", frame = "lines", timeout = 3000 }, function(conn)
   for _, line in ipairs(lines) do
-    assert(conn:write(line .. "\n"))
+    assert(conn:send(line))
   end
-  assert(conn:write "quit\n")
-  for answer in conn:lines() do
+  assert(conn:send "quit")
+  for answer in conn:messages() do
     print(answer)
   end
   return true

@@ -19,13 +19,15 @@ end
 pipehost.server {
   name = pipehost.config.pipe or "Sum",
   mode = "byte",
+  frame = "lines", -- so that messages are lines, without their ends
+  max_message = 4096,
+  timeout = 3000,
 
-  session = function(conn)
-    for line in conn:lines() do
-      if line == "quit" then
-        break
-      end
-      assert(conn:write(sum(line) .. "\n", 3000))
+  on_message = function(conn, line)
+    if line == "quit" then
+      conn:close()
+      return
     end
+    return sum(line)
   end,
 }

@@ -70,6 +70,17 @@ function tests.test_the_reference_has_what_scripts_have()
     "docs/reference.md")
 end
 
+-- Its options and assertions are left to the reference.
+function tests.test_the_readme_names_all_calls()
+  local calls = {}
+  for name, parameters in pairs(without_assertions(runtime.names())) do
+    if not name:find "{" then
+      calls[name] = parameters
+    end
+  end
+  same(calls, "the program", reference.names(read "README.md"), "README.md")
+end
+
 function tests.test_the_definitions_have_the_parameters_of_the_reference()
   same(without_assertions(meta.names(definitions())), "scripts/pipehost/meta",
     reference.names(read "docs/reference.md"), "docs/reference.md")

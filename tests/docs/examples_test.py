@@ -39,6 +39,8 @@ class Documents(phtest.TestCase):
         blocks = BLOCK.findall(text)
         marks = re.findall(r"<!-- (?:serve|run|test|file|next):", text)
         self.assertEqual(len(blocks), len(marks), "a mark without its block")
+        outputs = sum(1 for block in blocks if block[3])
+        self.assertEqual(text.count("<!-- output -->"), outputs, "an output that is not checked")
         uses = {"serve": [], "run": [], "test": [], "file": []}
         for use, name, code, output in blocks:
             if use != "next":
