@@ -15,6 +15,13 @@ struct ph_task *ph_task_check(lua_State *L, int index)
     return luaL_checkudata(L, index, PH_TASK);
 }
 
+/* Waits are for scripts that run: a load that waits would never be loaded. */
+static struct ph_task *check_wait(lua_State *L, const char *what)
+{
+    ph_phase_check(L, what);
+    return ph_wait_check(L, what);
+}
+
 /* ---- Tasks ----------------------------------------------------------------------- */
 
 /* spawn(fn, …) -> task: runs fn(…) as a coroutine of the loop */
@@ -73,7 +80,7 @@ static int task_wait(lua_State *L)
     int64_t deadline = ph_check_deadline(L, 2, -1);
     if (other->state == PH_TASK_DONE || deadline == PH_NOW)
         return push_waited(L);
-    task = ph_wait_check(L, "task:wait");
+    task = check_wait(L, "task:wait");
     if (task == other)
         return luaL_error(L, "a task can't wait for itself");
     if (ph_task_wait_one(task, &other->ended, deadline))
@@ -154,7 +161,7 @@ static int event_wait(lua_State *L)
     struct ph_task *task;
     if (signal->set || deadline == PH_NOW)
         return push_event(L, signal->set);
-    task = ph_wait_check(L, "event:wait");
+    task = check_wait(L, "event:wait");
     if (ph_task_wait_one(task, signal, deadline))
         return push_event(L, signal->set);
     return ph_wait_yield(L, task, event_resumed);
@@ -170,16 +177,24 @@ static int slept(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
+static int start_sleep(lua_State *L, struct ph_task *task)
+{
+    int64_t deadline = ph_check_deadline(L, 1, -1);
+    ph_timer_start(task->runtime->port, &task->timer, deadline);
+    return ph_wait_yield(L, task, slept);
+}
+
 /* sleep(ms): others run meanwhile; 0 gives way for one turn */
 static int sleep_ms(lua_State *L)
 {
-    int64_t deadline;
-    struct ph_task *task;
     luaL_checknumber(L, 1);
-    deadline = ph_check_deadline(L, 1, -1);
-    task = ph_wait_check(L, "sleep");
-    ph_timer_start(task->runtime->port, &task->timer, deadline);
-    return ph_wait_yield(L, task, slept);
+    return start_sleep(L, check_wait(L, "sleep"));
+}
+
+/* pause(ms): the same for the library, also while a script loads */
+static int pause_ms(lua_State *L)
+{
+    return start_sleep(L, ph_wait_check(L, "sleep"));
 }
 
 /* now() -> milliseconds, monotonic, with fractions */
@@ -272,7 +287,7 @@ static int wait_many(lua_State *L, enum ph_wait_mode mode, const char *what)
 {
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct many *many = collect(L, mode);
-    struct ph_task *task = ph_wait_check(L, what);
+    struct ph_task *task = check_wait(L, what);
     if (ph_task_wait_many(task, &many->wait, deadline))
         return push_which(L, &task->wait);
     return ph_wait_yield(L, task, which_resumed);
@@ -446,6 +461,7 @@ static const luaL_Reg event_methods[] = {{"set", event_set},
 
 static const luaL_Reg functions[] = {
     {"spawn", spawn},       {"event", event},       {"sleep", sleep_ms},
+    {"pause", pause_ms},
     {"now", now},           {"wait_any", wait_any}, {"wait_all", wait_all},
     {"co_resume", co_resume}, {"co_close", co_close}, {NULL, NULL},
 };

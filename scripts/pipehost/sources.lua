@@ -28,7 +28,7 @@ function M.read_disk(path)
     end
     deadline = deadline or core.now() + BUSY_MS
     -- Not where the coroutine cannot wait, such as inside table.sort.
-    if core.now() > deadline or not pcall(core.sleep, PAUSE_MS) then
+    if core.now() > deadline or not pcall(core.pause, PAUSE_MS) then
       return nil, code, reason
     end
   end

@@ -66,11 +66,16 @@ end
 ---@return string?
 function M.bind_new(declared)
   for _, server in ipairs(declared) do
-    local new = server.state == "declared" and not core.service(server.key)
-    local info = new and server:bind()
-    if info then
-      M.stop_all(declared, 0)
-      return tostring(info)
+    if server.state == "declared" and not core.service(server.key) then
+      local ok, info = pcall(server.bind, server)
+      if not ok or info then
+        M.stop_all(declared, 0)
+      end
+      if not ok then
+        error(server.place .. info, 0)
+      elseif info then
+        return server.place .. tostring(info)
+      end
     end
   end
 end

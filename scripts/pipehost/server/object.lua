@@ -25,6 +25,7 @@ function Server.new(options)
     name = options.name,
     key = options.name:lower(),
     options = options,
+    place = core.place(), -- of its declaration
     state = "declared",
     stopped = pipe.event(),
   }, Server)
@@ -99,8 +100,8 @@ function Server:conflict()
   for what, old in pairs { mode = mode, direction = direction } do
     local new = self.options[what] or (what == "mode" and "message" or "duplex")
     if new ~= old then
-      return ("pipehost.server %s: %s changes from %s to %s; a name in use keeps it (restart to change it)"):format(
-        self.name, what, old, new)
+      return ("%spipehost.server %s: %s changes from %s to %s; a name in use keeps it (restart to change it)"):format(
+        self.place, self.name, what, old, new)
     end
   end
 end
