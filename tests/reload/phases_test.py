@@ -136,7 +136,7 @@ class Phases(reload.Case):
         server.wait_for("serving 1 script")
         text = (ANSWERS % "v2") + (ANSWERS % "v2").replace("pipehost.config.pipe", f'"{other}"')
         self.fails(
-            text, rf"server\.lua:\d+: .*{other}: another server has this name already \(exists\)",
+            text, rf"server\.lua:\d+: .*{other}: another server has this name already \(exists",
             UNAVAILABLE,
         )
 
