@@ -64,7 +64,7 @@ class Scripts(cli.Case):
             ("session = 5", "'session' is a function"),
             ("session = function() end", "one of on_message, session and steps"),
             ('mode = "bytes"', "mode"),
-            ('mode = "byte"', "mode"),
+            ('mode = "byte"', "byte pipe needs option 'frame'"),
             ("on_error = 7", "'on_error'"),
         ):
             with self.subTest(option):
