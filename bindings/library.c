@@ -140,18 +140,36 @@ static int is_open(lua_State *L)
     return 1;
 }
 
-static void add_name(void *user, const char *name)
+static void set_number(lua_State *L, const char *key, lua_Integer value)
 {
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, key);
+}
+
+static void add_listed(void *user, const struct ph_listed *one)
+{
+    static const char *const modes[] = {NULL, "message", "byte"};
     lua_State *L = user;
-    lua_pushstring(L, name);
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, one->name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, modes[one->mode]);
+    lua_setfield(L, -2, "mode");
+    if (one->instances >= 0)
+        set_number(L, "instances", one->instances);
+    if (one->owner.pid)
+        set_number(L, "pid", one->owner.pid);
+    if (one->owner.has_uid)
+        set_number(L, "uid", one->owner.uid);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
-/* list() -> names of the plain pipes that somebody serves */
+/* list() -> the plain pipes that somebody serves, each { name, mode, instances,
+ * pid, uid }, nil what is not known */
 static int list(lua_State *L)
 {
     lua_newtable(L);
-    ph_pipe_list(add_name, L);
+    ph_pipe_list(add_listed, L);
     return 1;
 }
 

@@ -13,6 +13,7 @@ static const char *const verbs[] = {
     [PH_OP_READ] = "read",           [PH_OP_WRITE] = "write",
     [PH_OP_TRANSACT] = "transact",   [PH_OP_FLUSH] = "flush",
     [PH_OP_CLOSE] = "close",         [PH_OP_WATCH] = "watch",
+    [PH_OP_INPUT] = "input",
 };
 
 static const char *const reasons[PH_STATUS_COUNT] = {
@@ -149,6 +150,7 @@ int ph_push_result(lua_State *L, struct ph_op *op, int pipe_index)
     switch (op->kind) {
     case PH_OP_READ:
     case PH_OP_TRANSACT:
+    case PH_OP_INPUT:
         return push_data(L, op);
     case PH_OP_CREATE:
     case PH_OP_OPEN:

@@ -11,6 +11,7 @@
 #include "generation.h"
 #include "lauxlib.h"
 #include "platform.h"
+#include "stdin.h"
 #include "watch.h"
 
 #define GENERATION "pipehost.generation"
@@ -381,11 +382,11 @@ static int processes(lua_State *L)
     return 1;
 }
 
-/* is_terminal("stdout" | "stderr") -> boolean */
+/* is_terminal("stdin" | "stdout" | "stderr") -> boolean */
 static int is_terminal(lua_State *L)
 {
-    static const char *const names[] = {"stdout", "stderr", NULL};
-    lua_pushboolean(L, ph_is_terminal(luaL_checkoption(L, 1, NULL, names) + 1));
+    static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
+    lua_pushboolean(L, ph_is_terminal(luaL_checkoption(L, 1, NULL, names)));
     return 1;
 }
 
@@ -420,6 +421,7 @@ int ph_host_open(lua_State *L)
     new_type(L, REMOTE, remote_methods, remote_gc);
     luaL_newlib(L, functions);
     ph_watch_open(L);
+    ph_stdin_open(L);
     lua_setfield(L, 1, "host");
     return 0;
 }

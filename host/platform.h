@@ -20,7 +20,7 @@ size_t ph_process_ids(uint32_t *out, size_t most);
 /* Milliseconds since 1970, UTC. */
 int64_t ph_wall_clock_ms(void);
 
-/* Does this descriptor (1: stdout, 2: stderr) lead to a terminal? */
+/* Does this descriptor (0: stdin, 1: stdout, 2: stderr) lead to a terminal? */
 bool ph_is_terminal(int descriptor);
 
 #endif

@@ -52,8 +52,8 @@ int64_t ph_wall_clock_ms(void)
 
 bool ph_is_terminal(int descriptor)
 {
+    static const DWORD names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
+                                  STD_ERROR_HANDLE};
     DWORD mode;
-    HANDLE handle = GetStdHandle(descriptor == 1 ? STD_OUTPUT_HANDLE
-                                                 : STD_ERROR_HANDLE);
-    return GetConsoleMode(handle, &mode);
+    return GetConsoleMode(GetStdHandle(names[descriptor]), &mode);
 }

@@ -13,7 +13,9 @@
 
 #include "system_linux.h"
 
-#define LISTENING_STATE 10 /* TCP_LISTEN, which unix sockets share */
+/* TCP's numbers, which unix sockets share. */
+#define CONNECTED_STATE 1
+#define LISTENING_STATE 10
 #define ROUNDS          4096
 
 struct request {
@@ -30,14 +32,15 @@ struct found {
     const struct unix_diag_rqlen *backlog;
 };
 
-static bool ask(int netlink)
+static bool ask(int netlink, bool clients)
 {
     struct request request = {
         .header = {.nlmsg_len = sizeof request,
                    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
         .body = {.sdiag_family = AF_UNIX,
-                 .udiag_states = 1u << LISTENING_STATE,
+                 .udiag_states = 1u << LISTENING_STATE |
+                                 (clients ? 1u << CONNECTED_STATE : 0),
                  .udiag_show =
                      UDIAG_SHOW_VFS | UDIAG_SHOW_NAME | UDIAG_SHOW_RQLEN},
     };
@@ -68,10 +71,12 @@ static struct found attributes(const struct nlmsghdr *header)
     return found;
 }
 
-/* The socket at this path. */
+/* The socket at this path, and what was seen of it. */
 struct wanted {
     const char *path;
     struct stat st;
+    bool clients; /* those of the server as well: the list is read to its end */
+    struct ph_socket_seen *seen;
 };
 
 static bool ends_as(const struct found *found, const char *path)
@@ -94,14 +99,36 @@ static bool is_wanted(const struct found *found, const struct wanted *wanted)
     return found->file->udiag_vfs_dev == device || ends_as(found, wanted->path);
 }
 
+/* An accepted socket has the file of the one that listened; those that wait to
+ * be accepted are only counted. */
+static void note(struct ph_socket_seen *seen, const struct nlmsghdr *header,
+                 const struct unix_diag_rqlen *backlog)
+{
+    const struct unix_diag_msg *socket = NLMSG_DATA(header);
+    if (socket->udiag_state != LISTENING_STATE) {
+        seen->clients++;
+        return;
+    }
+    seen->listens = true;
+    if (backlog) {
+        seen->clients += backlog->udiag_rqueue;
+        /* The kernel refuses when the queue is longer than the backlog. */
+        seen->full = backlog->udiag_rqueue > backlog->udiag_wqueue;
+    }
+    if (socket->udiag_type == SOCK_SEQPACKET)
+        seen->mode = PH_MODE_MESSAGE;
+    else if (socket->udiag_type == SOCK_STREAM)
+        seen->mode = PH_MODE_BYTE;
+}
+
 /* PH_PENDING: the list goes on in another datagram. */
-static enum ph_status search(const char *batch, size_t len,
-                             const struct wanted *wanted, long *os)
+static enum ph_status take(const char *batch, size_t len,
+                           const struct wanted *wanted, long *os)
 {
     const struct nlmsghdr *at = (const void *)batch;
     for (; NLMSG_OK(at, len); at = NLMSG_NEXT(at, len)) {
         if (at->nlmsg_type == NLMSG_DONE)
-            return PH_ABSENT;
+            return PH_OK;
         if (at->nlmsg_type == NLMSG_ERROR) {
             *os = -((const struct nlmsgerr *)NLMSG_DATA(at))->error;
             return PH_SYSTEM;
@@ -109,37 +136,52 @@ static enum ph_status search(const char *batch, size_t len,
         struct found found = attributes(at);
         if (!is_wanted(&found, wanted))
             continue;
-        /* The kernel refuses when the queue is longer than the backlog. */
-        if (found.backlog &&
-            found.backlog->udiag_rqueue > found.backlog->udiag_wqueue)
-            return PH_BUSY;
-        return PH_OK;
+        note(wanted->seen, at, found.backlog);
+        if (!wanted->clients)
+            return PH_OK;
     }
     return PH_PENDING;
 }
 
-enum ph_status ph_socket_listening(const char *path, long *os)
+static enum ph_status read_list(int netlink, const struct wanted *wanted,
+                                long *os)
 {
     char batch[16384] __attribute__((aligned(8)));
     enum ph_status status = PH_PENDING;
-    struct wanted wanted = {.path = path};
-    int netlink;
-    assert(path[0] == '/');
-    if (stat(path, &wanted.st) != 0 || !S_ISSOCK(wanted.st.st_mode))
-        return PH_ABSENT;
-    netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    if (netlink < 0 || !ask(netlink)) {
-        *os = errno;
-        status = PH_SYSTEM;
-    }
     for (int i = 0; status == PH_PENDING && i < ROUNDS; i++) {
         ssize_t got = recv(netlink, batch, sizeof batch, 0);
         if (got < 0 && errno == EINTR)
             continue;
         *os = got < 0 ? errno : 0;
-        status = got > 0 ? search(batch, (size_t)got, &wanted, os) : PH_SYSTEM;
+        status = got > 0 ? take(batch, (size_t)got, wanted, os) : PH_SYSTEM;
     }
+    return status == PH_OK ? PH_OK : PH_SYSTEM;
+}
+
+enum ph_status ph_socket_look(const char *path, bool clients,
+                              struct ph_socket_seen *seen, long *os)
+{
+    struct wanted wanted = {.path = path, .clients = clients, .seen = seen};
+    enum ph_status status = PH_SYSTEM;
+    int netlink;
+    assert(path[0] == '/');
+    memset(seen, 0, sizeof *seen);
+    if (stat(path, &wanted.st) != 0 || !S_ISSOCK(wanted.st.st_mode))
+        return PH_ABSENT;
+    seen->uid = wanted.st.st_uid;
+    netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (netlink < 0 || !ask(netlink, clients))
+        *os = errno;
+    else
+        status = read_list(netlink, &wanted, os);
     if (netlink >= 0)
         close(netlink);
-    return status;
+    return status == PH_OK && !seen->listens ? PH_ABSENT : status;
+}
+
+enum ph_status ph_socket_listening(const char *path, long *os)
+{
+    struct ph_socket_seen seen;
+    enum ph_status status = ph_socket_look(path, false, &seen, os);
+    return status == PH_OK && seen.full ? PH_BUSY : status;
 }

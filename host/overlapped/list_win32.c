@@ -5,8 +5,20 @@
 
 #define NAME_BYTES 1024
 
-enum ph_status ph_pipe_list(void (*each)(void *user, const char *name),
-                            void *user)
+/* The system has the number of instances where a file has its size. Wine puts
+ * nothing there; and what else a pipe is only its handle tells. */
+static void tell(const WIN32_FIND_DATAW *found, const char *name,
+                 void (*each)(void *user, const struct ph_listed *one),
+                 void *user)
+{
+    struct ph_listed one = {.name = name, .instances = -1};
+    if (found->nFileSizeLow)
+        one.instances = found->nFileSizeLow;
+    each(user, &one);
+}
+
+enum ph_status
+ph_pipe_list(void (*each)(void *user, const struct ph_listed *one), void *user)
 {
     WIN32_FIND_DATAW found;
     HANDLE search = FindFirstFileW(L"\\\\.\\pipe\\*", &found);
@@ -19,7 +31,7 @@ enum ph_status ph_pipe_list(void (*each)(void *user, const char *name),
         if (WideCharToMultiByte(CP_UTF8, 0, found.cFileName, -1, name,
                                 NAME_BYTES, NULL, NULL) > 0 &&
             ph_name_check(name, &why) == PH_OK)
-            each(user, name);
+            tell(&found, name, each, user);
     } while (FindNextFileW(search, &found));
     FindClose(search);
     return PH_OK;

@@ -89,7 +89,7 @@ static void step(struct ph_op *op)
         [PH_OP_READ] = ph_read_step,      [PH_OP_WRITE] = ph_write_step,
         [PH_OP_TRANSACT] = ph_transact_step,
         [PH_OP_FLUSH] = ph_flush_step,    [PH_OP_CLOSE] = ph_close_step,
-        [PH_OP_WATCH] = ph_watch_step,
+        [PH_OP_WATCH] = ph_watch_step,   [PH_OP_INPUT] = ph_input_step,
     };
     assert(op->state == PH_OP_PENDING);
     steps[op->kind](op);

@@ -53,6 +53,7 @@ void ph_connect_step(struct ph_op *op);  /* connect */
 void ph_flush_step(struct ph_op *op);    /* flush */
 void ph_close_step(struct ph_op *op);    /* close: its drain, then its flush */
 void ph_watch_step(struct ph_op *op);    /* watch of a folder */
+void ph_input_step(struct ph_op *op);    /* read of the input */
 
 /* The heads of the queue go on as far as nothing waits for the system. Settles
  * the pipe: it may be gone afterwards, at the end of the turn. */

@@ -215,7 +215,8 @@ enum ph_op_kind {
     PH_OP_TRANSACT,
     PH_OP_FLUSH,
     PH_OP_CLOSE,
-    PH_OP_WATCH
+    PH_OP_WATCH,
+    PH_OP_INPUT /* input.h */
 };
 
 /* What ends a read. */
@@ -272,7 +273,8 @@ struct ph_op {
     size_t cap;
     char *name;    /* owned: create, open, available */
     void *options; /* owned copy of create/open options */
-    void *system;  /* while it runs: the back end's own; watch: the folder */
+    void *system;  /* while it runs: the back end's own; watch: the folder;
+                      input: the input */
 };
 
 /* Asks a PENDING operation to end; nothing happens to another. Only DONE tells
@@ -356,10 +358,19 @@ struct ph_peek {
  * or PH_MISUSE with *why: a static sentence that states the rule. */
 enum ph_status ph_name_check(const char *name, const char **why);
 
-/* Calls `each` with the name of every pipe by a plain name that somebody serves
- * now, in no order. The name is valid during the call; `each` may not use the
- * port. PH_OK or PH_SYSTEM. */
-enum ph_status ph_pipe_list(void (*each)(void *user, const char *name),
+/* What can be known of a pipe without connecting to it. */
+struct ph_listed {
+    const char *name;     /* valid during the call */
+    enum ph_mode mode;    /* ANY: not known */
+    int64_t instances;    /* Linux: those with a client; Windows: all of them;
+                             -1: not known */
+    struct ph_peer owner; /* pid 0, has_uid false, sid "": not known */
+};
+
+/* Calls `each` for every pipe by a plain name that somebody serves now, in no
+ * order. `each` may not use the port. PH_OK or PH_SYSTEM. */
+enum ph_status ph_pipe_list(void (*each)(void *user,
+                                         const struct ph_listed *one),
                             void *user);
 
 /* Makes a pipe object in state NEW, with one reference. NULL: no memory. */

@@ -132,6 +132,20 @@ int ph_folder(int index, bool make, char *out, const char **why);
 enum ph_status ph_socket_address(const char *folder, const char *name,
                                  struct sockaddr_un *out, const char **why);
 
+/* What the kernel's socket list says of a path. */
+struct ph_socket_seen {
+    bool listens;
+    bool full; /* a connect would not be taken at once */
+    uint32_t uid;      /* of the file */
+    enum ph_mode mode; /* ANY: neither of ours */
+    uint32_t clients;  /* connected, or waiting to be accepted */
+};
+
+/* Looks without connecting; `clients`: counts them too, which reads all of the
+ * list. PH_OK; PH_ABSENT: nobody listens; PH_SYSTEM with *os. */
+enum ph_status ph_socket_look(const char *path, bool clients,
+                              struct ph_socket_seen *seen, long *os);
+
 /* Does somebody listen at this path, and would a connect be taken at once?
  * Asks the kernel's socket list, connects to nobody. PH_OK; PH_BUSY: the
  * backlog is full; PH_ABSENT; PH_SYSTEM with *os. */

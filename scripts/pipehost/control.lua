@@ -72,6 +72,12 @@ local function new_handlers(served, version)
     return common.OK, report.generations_text(data), data
   end
 
+  -- For `pipehost list`, which reads it.
+  function handlers.pipes()
+    local data = report.status(served.scripts, version)
+    return common.OK, report.pipes_text(data), data
+  end
+
   function handlers.stop()
     core.host.raise "stop"
     return common.OK, "stopping", { stopping = true }
@@ -154,10 +160,13 @@ function M.start(name, served, version)
   return result
 end
 
-local function candidates()
+---The control pipes of this user's processes that serve, those with names of
+---their own left out.
+---@return string[]
+function M.all()
   local found = {}
-  for _, name in ipairs(core.list()) do
-    found[name:match("^" .. PREFIX:gsub("%-", "%%-") .. "%d+$") or ""] = true
+  for _, entry in ipairs(core.list()) do
+    found[entry.name:match("^" .. PREFIX:gsub("%-", "%%-") .. "%d+$") or ""] = true
   end
   for _, id in ipairs(core.host.processes()) do
     local name = PREFIX .. id
@@ -180,7 +189,7 @@ function M.find(name)
   if name then
     return name
   end
-  local found = candidates()
+  local found = M.all()
   if #found == 1 then
     return found[1]
   elseif #found == 0 then

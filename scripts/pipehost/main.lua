@@ -6,7 +6,7 @@ local core = require "pipehost.core"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local commands = { "serve", "run", "check", "test", "ctl", "init" }
+local commands = { "serve", "run", "check", "test", "ctl", "connect", "list", "init" }
 
 local function add_completion(parser)
   local command = parser:command("completion", "Print a shell's completion script.")

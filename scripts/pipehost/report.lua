@@ -42,6 +42,20 @@ function M.status(scripts, version)
   return data
 end
 
+---For programs: the process, then a line for each pipe that it serves.
+---@param data table of M.status
+---@return string
+function M.pipes_text(data)
+  local lines = { tostring(data.process) }
+  for _, script in ipairs(data.scripts) do
+    for _, served in ipairs(script.servers) do
+      lines[#lines + 1] = ("%s\t%s\t%d\t%s\t%d\t%s"):format(served.name, served.mode, served.connections,
+        served.max_instances or "", script.generation, script.script)
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 local function indented(text)
   return (text:gsub("\n", "\n  "))
 end

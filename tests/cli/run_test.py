@@ -226,7 +226,7 @@ class AboutItself(cli.Case):
         self.assertRegex(self.says("--version"), r"^pipehost \d+\.\d+\.\d+ \(Lua 5\.4\)$")
 
     def test_help(self):
-        for command in ("serve", "run", "check", "test", "ctl", "completion"):
+        for command in ("serve", "run", "check", "test", "ctl", "connect", "list", "completion"):
             self.assertRegex(self.says("--help"), rf"(?m)^ +{command} ")
             self.assertRegex(self.says(command, "--help"), f"^Usage: pipehost {command}")
 

@@ -184,7 +184,7 @@ function Server:status()
   end
   return {
     name = self.name, state = self.state, connections = connections, served = served, stayed = stayed,
-    mode = self.options.mode or "message",
+    mode = self.options.mode or "message", max_instances = math.tointeger(self.options.max_instances),
   }
 end
 
