@@ -57,6 +57,7 @@ static void ended(struct ph_task *task)
     lua_State *L = task->runtime->L;
     assert(task->call.state != PH_OP_PENDING);
     task->state = PH_TASK_DONE;
+    task->runtime->spawned -= task->spawned;
     unlink_task(task);
     ph_op_clear(&task->call);
     ph_signal_set(&task->ended);

@@ -63,6 +63,7 @@ struct ph_runtime {
     struct ph_task *current; /* whose coroutine runs */
     struct ph_task *tasks;   /* all that have not ended */
     size_t task_count;
+    size_t spawned, spawned_max; /* by the script itself; 0: any number */
     const char *script; /* for log lines; the owner's */
     lua_Integer generation;    /* its number */
     struct ph_server *servers; /* that it has bound */
@@ -108,6 +109,7 @@ struct ph_task {
     enum ph_task_state state;
     bool failed;    /* ended by an error */
     bool cancelled; /* its next or present wait raises */
+    bool spawned;   /* by the script: counted */
     bool observed;  /* somebody saw its end, so its error is not logged */
     const struct ph_runtime *awaited; /* whose signal it waits for, if not ours */
     bool yielded;   /* it left through a wait of ours */

@@ -27,10 +27,15 @@ static struct ph_task *check_wait(lua_State *L, const char *what)
 /* spawn(fn, …) -> task: runs fn(…) as a coroutine of the loop */
 static int spawn(lua_State *L)
 {
+    struct ph_runtime *runtime = ph_runtime_of(L);
     luaL_checktype(L, 1, LUA_TFUNCTION);
-    if (ph_runtime_of(L)->closing)
+    if (runtime->closing)
         return luaL_error(L, "spawn: the script is being closed");
-    ph_task_spawn(L, lua_gettop(L) - 1);
+    if (runtime->spawned_max && runtime->spawned >= runtime->spawned_max)
+        return luaL_error(L, "spawn: the script has %I tasks already",
+                          (LUAI_UACINT)runtime->spawned);
+    ph_task_spawn(L, lua_gettop(L) - 1)->spawned = true;
+    runtime->spawned++;
     return 1;
 }
 

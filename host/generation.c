@@ -54,6 +54,7 @@ static int open_protected(lua_State *L)
     ph_library_open(L);
     ph_limits_open(L);
     ph_file_open(L);
+    ph_compile_open(L);
     if (opening->extra) {
         lua_pushcfunction(L, opening->extra);
         lua_pushvalue(L, -2);

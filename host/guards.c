@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Standard functions that would let a script's code run where no hook comes, or
  * run for ever in C. */
+#include <limits.h>
+#include <string.h>
+
 #include "lauxlib.h"
 #include "limit.h"
 #include "runtime.h"
+
+#define LONGEST_DATE 4096
 
 /* Calls the C function that is the upvalue, in this call's own frame. */
 static int original(lua_State *L)
@@ -82,6 +87,63 @@ static int guarded_rep(lua_State *L)
     return 1;
 }
 
+/* os.date(format, time): a loop in C over the format */
+static int guarded_date(lua_State *L)
+{
+    size_t len;
+    luaL_optlstring(L, 1, "", &len);
+    luaL_argcheck(L, len <= LONGEST_DATE, 1, "a format this long");
+    return original(L);
+}
+
+/* ---- The library's own functions -------------------------------------------------- */
+
+/* The host's C functions and the Lua library stay as they are: scripts may look
+ * into them, not change them. */
+static void check_own(lua_State *L, const lua_Debug *ar, const char *what)
+{
+    if (*ar->what == 'C' || strncmp(ar->source, "@pipehost/", 10) == 0)
+        luaL_error(L, "the %s of the host's functions stay", what);
+}
+
+static void check_function(lua_State *L, int index)
+{
+    lua_Debug ar;
+    luaL_checktype(L, index, LUA_TFUNCTION);
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">S", &ar);
+    check_own(L, &ar, "upvalues");
+}
+
+/* debug.setupvalue(f, n, value) */
+static int guarded_setupvalue(lua_State *L)
+{
+    check_function(L, 1);
+    return original(L);
+}
+
+/* debug.upvaluejoin(f1, n1, f2, n2) */
+static int guarded_upvaluejoin(lua_State *L)
+{
+    check_function(L, 1);
+    check_function(L, 3);
+    return original(L);
+}
+
+/* debug.setlocal([thread,] level, n, value); this call is level 0 */
+static int guarded_setlocal(lua_State *L)
+{
+    lua_State *other = lua_tothread(L, 1);
+    lua_Integer level = luaL_checkinteger(L, other ? 2 : 1);
+    lua_Debug ar;
+    if (level >= 0 && level < INT_MAX &&
+        lua_getstack(other ? other : L, (int)level, &ar)) {
+        lua_getinfo(other ? other : L, "S", &ar);
+        check_own(L, &ar, "locals");
+    }
+    return original(L);
+}
+
 /* ---- Registering ------------------------------------------------------------------- */
 
 /* The function of this name in the table on top of the stack. */
@@ -120,12 +182,18 @@ void ph_guards_open(lua_State *L)
     guard(L, "rep", guarded_rep);
     lua_getfield(L, -2, "debug");
     guard(L, "setmetatable", debug_setmetatable);
+    guard(L, "setupvalue", guarded_setupvalue);
+    guard(L, "upvaluejoin", guarded_upvaluejoin);
+    guard(L, "setlocal", guarded_setlocal);
     lua_getfield(L, -3, "getmetatable");
     lua_setfield(L, -2, "getmetatable");
     remove_fields(L, not_for_scripts);
-    lua_pop(L, 3);
+    lua_getfield(L, -3, "os");
+    guard(L, "date", guarded_date);
+    lua_pop(L, 4);
     protect(L, LUA_FILEHANDLE);
     protect(L, "directory metatable");
     protect(L, "lock metatable");
     protect(L, PH_INFO);
+    protect(L, "pipehost.server");
 }

@@ -55,19 +55,41 @@ bool ph_limits_over(lua_State *L)
     return task && task->over;
 }
 
+int ph_limits_used(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    return runtime->watcher ? ticker_of(generation_of(runtime))->used_ms : 0;
+}
+
+static int budget_of(const struct ph_generation *generation,
+                     const struct ph_task *task)
+{
+    const struct ph_limits *limits = &generation->limits;
+    if (task->called)
+        return limits->cpu_ms;
+    if (task->host)
+        return limits->cpu_ms ? PH_LIMIT_HOST_MS : 0;
+    if (generation->runtime.phase != PH_PHASE_RUNNING)
+        return PH_LIMIT_LOAD_MS;
+    return limits->tasks ? limits->cpu_ms : 0;
+}
+
 static void push_budget(lua_State *L, struct ph_generation *generation)
 {
     const struct ph_limits *limits = &generation->limits;
-    if (generation->runtime.phase == PH_PHASE_LOADING)
-        lua_pushfstring(L,
-                        "budget: the script computed longer than %d ms while "
-                        "loading",
-                        PH_LIMIT_LOAD_MS);
-    else
-        lua_pushfstring(L,
-                        "budget: the script computed longer than %d ms "
-                        "without waiting",
-                        limits->cpu_ms);
+    const struct ph_task *task = generation->runtime.current;
+    bool loading = generation->runtime.phase == PH_PHASE_LOADING;
+    int used = limits->loading_ms + ticker_of(generation)->used_ms;
+    const char *when = "while loading";
+    int budget = budget_of(generation, task);
+    if (loading && used < budget) {
+        budget = limits->cpu_ms;
+        when = "while loading, inside a function that cannot be left";
+    } else if (generation->runtime.phase == PH_PHASE_RUNNING) {
+        when = "without waiting";
+    }
+    lua_pushfstring(L, "budget: the script computed longer than %d ms %s",
+                    budget, when);
 }
 
 static void push_nomem(lua_State *L, const struct ph_limits *limits)
@@ -126,8 +148,7 @@ static void clear_hook(lua_State *L)
     lua_sethook(L, NULL, 0, 0);
 }
 
-/* A load lets others run after each tick. Not from inside a script's coroutine,
- * whose resume may be in a place that cannot be left. */
+/* A load lets others run after each tick, where it can be left. */
 static void give_way(lua_State *L, struct ph_generation *generation)
 {
     struct ph_task *task = generation->runtime.current;
@@ -135,12 +156,25 @@ static void give_way(lua_State *L, struct ph_generation *generation)
         return;
     if (task->cancelled)
         luaL_error(L, "cancelled");
-    if (L != task->co || !lua_isyieldable(L))
+    if (!ph_wait_task(L))
         return;
     /* It was between one and two ticks. */
     generation->limits.loading_ms +=
         ticker_of(generation)->used_ms + PH_TICK_MS / 2;
+    /* As a wait does: the coroutines that the script made are left too. */
+    task->yielded = true;
+    ph_timer_start(generation->runtime.port, &task->timer, 0);
     lua_yield(L, 0);
+}
+
+void ph_limits_check(lua_State *L)
+{
+    struct ph_generation *generation = generation_of(ph_runtime_of(L));
+    if (!ph_limits_over(L))
+        return;
+    use_reserve(&generation->limits);
+    push_sentence(L, generation, true);
+    lua_error(L);
 }
 
 static void on_count(lua_State *L, lua_Debug *ar)
@@ -148,12 +182,9 @@ static void on_count(lua_State *L, lua_Debug *ar)
     struct ph_generation *generation = generation_of(ph_runtime_of(L));
     bool due = ticker_of(generation)->due;
     (void)ar;
-    if (ph_limits_over(L)) {
+    if (ph_limits_over(L))
         set_hook(L);
-        use_reserve(&generation->limits);
-        push_sentence(L, generation, true);
-        lua_error(L);
-    }
+    ph_limits_check(L);
     /* Set for a slice that ended meanwhile, or for its share of a load. */
     clear_hook(L);
     ticker_of(generation)->due = false;
@@ -163,9 +194,9 @@ static void on_count(lua_State *L, lua_Debug *ar)
 
 void ph_ticker_tick(struct ph_ticker *ticker, int used_ms)
 {
+    ticker->used_ms = used_ms;
     if (!ticker->running || used_ms < ticker->due_ms)
         return;
-    ticker->used_ms = used_ms;
     ticker->due = true;
     if (used_ms >= ticker->stop_ms)
         ph_lua_stop = 1;
@@ -174,29 +205,21 @@ void ph_ticker_tick(struct ph_ticker *ticker, int used_ms)
 
 /* ---- Slices: from one wait to the next ------------------------------------------------ */
 
-static int budget_of(const struct ph_generation *generation,
-                     const struct ph_task *task)
-{
-    const struct ph_limits *limits = &generation->limits;
-    if (task->called)
-        return limits->cpu_ms;
-    if (task->host)
-        return 0;
-    if (generation->runtime.phase == PH_PHASE_LOADING)
-        return PH_LIMIT_LOAD_MS;
-    return limits->tasks ? limits->cpu_ms : 0;
-}
-
 static void set_ticker(struct ph_generation *generation, struct ph_task *task)
 {
     struct ph_ticker *ticker = ticker_of(generation);
+    const struct ph_limits *limits = &generation->limits;
     int budget = budget_of(generation, task);
     bool loading = generation->runtime.phase == PH_PHASE_LOADING;
     int left = budget ? budget : INT_MAX;
     if (budget && loading)
-        left -= generation->limits.loading_ms;
+        left -= limits->loading_ms;
+    /* Since it last gave way. */
+    if (loading && limits->cpu_ms && left > limits->cpu_ms)
+        left = limits->cpu_ms;
     ph_ticker_slice(ticker);
     ticker->due = false;
+    ticker->used_ms = 0;
     ticker->stop_ms = left;
     ticker->due_ms = loading && left > PH_TICK_MS ? PH_TICK_MS : left;
 }
@@ -229,8 +252,14 @@ static void enter(struct ph_runtime *runtime)
 static void leave(struct ph_runtime *runtime)
 {
     struct ph_generation *generation = generation_of(runtime);
+    struct ph_task *task = runtime->current;
     ticker_of(generation)->running = NULL;
     ph_lua_stop = 0;
+    if (task->over && task->host && !task->called) {
+        /* A worker, which has other connections to serve. */
+        task->over = false;
+        clear_hook(task->co);
+    }
     use_reserve(&generation->limits);
 }
 
@@ -242,7 +271,6 @@ static void switched(struct ph_runtime *runtime, lua_State *co)
     if (ph_limits_over(co))
         set_hook(co);
 }
-
 
 bool ph_limits_allow(struct ph_generation *generation, size_t more)
 {
@@ -367,6 +395,7 @@ static int limit(lua_State *L)
     limits->cpu_ms = PH_LIMIT_CPU_MS;
     limits->tasks = lua_toboolean(L, 1);
     use_reserve(limits);
+    generation->runtime.spawned_max = PH_LIMIT_TASKS;
     generation->runtime.watcher = &watcher;
     if (!ph_ticker_start(ticker_of(generation)))
         ph_runtime_log(&generation->runtime, PH_LOG_WARN,
@@ -400,7 +429,16 @@ static void set_cpu(lua_State *L, struct ph_generation *generation)
     generation->limits.tasks = true;
 }
 
-/* set_limits(memory, cpu): nil: as it is. Nothing, in a state without limits */
+static void set_tasks(lua_State *L, struct ph_generation *generation)
+{
+    lua_Number count = luaL_checknumber(L, 3);
+    if (!(count >= 1))
+        luaL_error(L, "pipehost.limits: tasks is a number, 1 or more; "
+                      "math.huge: no limit");
+    generation->runtime.spawned_max = count < 1e9 ? (size_t)count : 0;
+}
+
+/* set_limits(memory, cpu, tasks): nil: as it is. Nothing, in a state without limits */
 static int set_limits(lua_State *L)
 {
     struct ph_runtime *runtime = ph_runtime_of(L);
@@ -410,10 +448,14 @@ static int set_limits(lua_State *L)
         set_memory(L, generation);
     if (!lua_isnoneornil(L, 2))
         set_cpu(L, generation);
-    if (!runtime->watcher)
+    if (!lua_isnoneornil(L, 3))
+        set_tasks(L, generation);
+    if (!runtime->watcher) {
         generation->limits = before;
-    else if (runtime->current)
+        runtime->spawned_max = 0;
+    } else if (runtime->current) {
         begin_slice(generation, runtime->current);
+    }
     return 0;
 }
 

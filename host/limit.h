@@ -20,7 +20,10 @@
 #define PH_LIMIT_MEMORY ((size_t)64 << 20)
 #define PH_LIMIT_RESERVE ((size_t)256 << 10) /* for the host's own code */
 #define PH_LIMIT_CPU_MS 100
+#define PH_LIMIT_TASKS 10000
 #define PH_LIMIT_LOAD_MS 2000
+#define PH_LIMIT_COMPILE_MS 80 /* of one source */
+#define PH_LIMIT_HOST_MS 2000   /* of the library's own code */
 
 struct ph_generation;
 
@@ -33,7 +36,7 @@ struct ph_ticker {
     volatile unsigned slice;     /* changes whenever counting starts anew */
     volatile int due_ms;         /* of computing: then the hook is set */
     volatile int stop_ms;        /* then loops in C stop too */
-    volatile int used_ms;        /* when the hook was set */
+    volatile int used_ms;        /* computed in this slice, by the last tick */
     volatile bool due;           /* the hook was set in this slice */
     void *system;                /* NULL: it does not tick */
 };
@@ -71,11 +74,21 @@ bool ph_limits_allow(struct ph_generation *generation, size_t more);
 /* Has the running task passed its limit of time? From any coroutine. */
 bool ph_limits_over(lua_State *L);
 
+/* Raises the sentence for it, if it has. */
+void ph_limits_check(lua_State *L);
+
+/* What the running task has computed since its last wait, in ms, by the tick;
+ * 0 in a state without limits. */
+int ph_limits_used(lua_State *L);
+
 /* Adds the functions on limits to the core table on top of the stack. */
 void ph_limits_open(lua_State *L);
 
 /* Replaces functions of the standard libraries by which scripts could run code
  * where no hook comes (finalizers, message handlers), or for ever. */
 void ph_guards_open(lua_State *L);
+
+/* Adds `load` to the core table on top of the stack: compiles, within limits. */
+void ph_compile_open(lua_State *L);
 
 #endif

@@ -31,6 +31,8 @@ static void tick(struct ph_ticker *ticker, unsigned slice, int used_ms)
 {
     struct system *system = ticker->system;
     CONTEXT context = {.ContextFlags = CONTEXT_CONTROL};
+    if (ticker->slice == slice)
+        ticker->used_ms = used_ms;
     if (used_ms < ticker->due_ms)
         return;
     if (SuspendThread(system->loop) == (DWORD)-1)

@@ -95,10 +95,9 @@ static void step(struct ph_op *op)
     steps[op->kind](op);
 }
 
-void ph_ops_run(struct ph_port *port)
+/* What is poked meanwhile waits for the next turn. */
+static void take_ready(struct ph_port *port)
 {
-    /* What is poked meanwhile waits for the next turn. */
-    assert(!port->stepping);
     if (!port->ready)
         return;
     port->stepping = port->ready;
@@ -106,10 +105,19 @@ void ph_ops_run(struct ph_port *port)
     port->ready = NULL;
     /* The last of the batch no longer ends the list of those that wait. */
     port->ready_tail = &port->ready;
+}
+
+void ph_ops_run(struct ph_port *port)
+{
+    int64_t begin = ph_backend_clock();
+    if (!port->stepping)
+        take_ready(port);
     while (port->stepping) {
         struct ph_op *op = port->stepping;
         unpoke(op);
         step(op);
+        if (ph_port_late(begin))
+            break;
     }
 }
 

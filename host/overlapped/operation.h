@@ -27,11 +27,16 @@ enum ph_status ph_op_misuse(struct ph_op *op, const char *why);
 /* Tries again in 1, 2, 4 … `longest` ms, but not after the deadline. */
 void ph_op_retry_later(struct ph_op *op, int64_t longest_us);
 
-/* Steps what was poked before this call. What is poked meanwhile waits for the
- * next turn. */
+/* Has a part of the turn that began at this time taken long enough? The rest
+ * follows in the next turns, after what has come from the system. */
+bool ph_port_late(int64_t begin);
+
+/* Steps what was poked before this call, as long as that is not late. What is
+ * poked meanwhile waits for the next turn. */
 void ph_ops_run(struct ph_port *port);
 
-/* Calls back the waits that have ended, each with its lowest index. */
+/* Calls back the waits that have ended, each with its lowest index, as long as
+ * that is not late. */
 void ph_waits_run(struct ph_port *port);
 
 /* Appends the operation; it is in no queue yet. */

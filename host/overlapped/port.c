@@ -6,6 +6,10 @@
 #include "operation.h"
 #include "timer.h"
 
+/* What is due may take this long in one turn; the rest follows in the next ones,
+ * after what has come from the system. */
+#define TURN_US 10000
+
 enum ph_status ph_port_create(struct ph_port **out, long *os)
 {
     struct ph_port *port;
@@ -61,13 +65,19 @@ static void free_dead(struct ph_port *port)
 
 static int64_t longest_wait(const struct ph_port *port, int64_t wait_us)
 {
-    if (port->ready || port->ended || port->dead || port->dead_listeners ||
-        port->dead_processes || atomic_load(&port->posts))
+    if (port->ready || port->stepping || port->ended || port->ending ||
+        port->dead || port->dead_listeners || port->dead_processes ||
+        atomic_load(&port->posts))
         return 0;
     if (wait_us <= 0)
         return 0;
     int64_t next = ph_timers_wait(port, ph_backend_clock());
     return next < wait_us ? next : wait_us;
+}
+
+bool ph_port_late(int64_t begin)
+{
+    return ph_backend_clock() - begin > TURN_US;
 }
 
 enum ph_status ph_port_run(struct ph_port *port, int64_t wait_us)

@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "operation.h"
+
 static bool is_before(const struct ph_timer *a, const struct ph_timer *b)
 {
     return a->at != b->at ? a->at < b->at : a->order < b->order;
@@ -92,11 +94,13 @@ void ph_timer_stop(struct ph_port *port, struct ph_timer *timer)
 
 void ph_timers_fire(struct ph_port *port)
 {
-    int64_t now = port->now;
+    int64_t now = port->now, begin = ph_backend_clock();
     while (port->timers && port->timers->at <= now) {
         struct ph_timer *timer = port->timers;
         ph_timer_stop(port, timer);
         timer->fire(timer);
+        if (ph_port_late(begin))
+            break;
     }
 }
 

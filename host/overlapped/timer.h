@@ -5,7 +5,7 @@
 
 #include "backend.h"
 
-/* Fires every timer that is due at port->now. */
+/* Fires the timers that are due at port->now, as long as that is not late. */
 void ph_timers_fire(struct ph_port *port);
 
 /* Microseconds from `clock` to the next timer: 0 when it is due, PH_FOREVER

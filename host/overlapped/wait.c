@@ -104,7 +104,6 @@ void ph_wait_drop(struct ph_wait *wait)
  * other must not keep the port from its other work. */
 static void take_ended(struct ph_port *port)
 {
-    assert(!port->ending);
     port->ending = port->ended;
     if (!port->ending)
         return;
@@ -115,7 +114,9 @@ static void take_ended(struct ph_port *port)
 
 void ph_waits_run(struct ph_port *port)
 {
-    take_ended(port);
+    int64_t begin = ph_backend_clock();
+    if (!port->ending)
+        take_ended(port);
     while (port->ending) {
         struct ph_wait *wait = port->ending;
         size_t index = wait->index;
@@ -128,6 +129,8 @@ void ph_waits_run(struct ph_port *port)
         }
         wait->state = PH_WAIT_ENDED;
         wait->done(wait);
+        if (ph_port_late(begin))
+            break;
     }
 }
 

@@ -9,22 +9,27 @@ if not options.main and options.limits ~= false then
   core.limit(options.mode == "serve")
 end
 
-local raw_load, raw_error = load, error
+local compile, raw_error = core.load, error
 
 -- Sources ---------------------------------------------------------------------
 
-local sources = raw_load(core.library_source("pipehost/sources.lua", options.library),
-  "@pipehost/sources.lua", "t")(core, options)
+local sources = compile(core.library_source("pipehost/sources.lua", options.library),
+  "@pipehost/sources.lua")(core, options)
 
+-- Others wait while one is compiled: that takes up to 50 ms.
+local LARGEST_SOURCE = 1 << 20
 local TOO_LARGE = "%s: the source is longer than %d bytes"
 
 -- A UTF-8 BOM and a first line with # are skipped; line numbers stay.
 local function load_source(text, chunk_name, env)
+  if #text > LARGEST_SOURCE then
+    return nil, TOO_LARGE:format(chunk_name:sub(2), LARGEST_SOURCE)
+  end
   if text:sub(1, 3) == "\xEF\xBB\xBF" then
     text = text:sub(4)
   end
   text = text:gsub("^#[^\n]*", "", 1)
-  return raw_load(text, chunk_name, "t", env or _G)
+  return compile(text, chunk_name, env or _G)
 end
 
 local function load_file(path, env)
@@ -32,7 +37,7 @@ local function load_file(path, env)
   if text then
     return load_source(text, "@" .. path, env)
   elseif code == "toobig" then
-    return nil, TOO_LARGE:format(path, sources.LARGEST)
+    return nil, TOO_LARGE:format(path, LARGEST_SOURCE)
   end
   return nil, ("cannot read %s: %s"):format(path, reason)
 end
@@ -66,7 +71,7 @@ local function find_file(name, tried, place)
       if text then
         return candidate, load_source(text, "@" .. candidate)
       elseif code == "toobig" then
-        raw_error(TOO_LARGE:format(candidate, sources.LARGEST), 0)
+        raw_error(TOO_LARGE:format(candidate, LARGEST_SOURCE), 0)
       elseif code ~= "absent" then
         raw_error(("%s: module '%s': cannot read %s: %s"):format(place, name, candidate, reason), 0)
       end
@@ -193,7 +198,7 @@ local function read_all(reader)
       return nil, "reader function must return a string"
     end
     parts[#parts + 1], size = part, size + #part
-    if size > sources.LARGEST then
+    if size > LARGEST_SOURCE then
       break
     end
   end
@@ -208,13 +213,15 @@ function load(chunk, name, _, ...)
     end
     chunk, name = text, name or "=(load)"
   end
-  if type(chunk) == "string" and #chunk > sources.LARGEST then
-    return nil, TOO_LARGE:format("load", sources.LARGEST)
+  if type(chunk) ~= "string" then
+    raw_error(("load: takes a string or a function, this is a %s"):format(type(chunk)), 2)
+  elseif #chunk > LARGEST_SOURCE then
+    return nil, TOO_LARGE:format("load", LARGEST_SOURCE)
   end
   if select("#", ...) > 0 then
-    return raw_load(chunk, name, "t", (...))
+    return compile(chunk, name, (...))
   end
-  return raw_load(chunk, name, "t")
+  return compile(chunk, name)
 end
 
 function loadfile(path, _, ...)

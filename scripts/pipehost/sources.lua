@@ -6,7 +6,7 @@
 local core, options = ...
 
 local M = {
-  LARGEST = 4 << 20, -- bytes; the compiler, which is not interrupted, takes 200 ms for it
+  LARGEST = 4 << 20, -- bytes
   texts = {}, ---@type table<string, string | false> path -> text; false: it was not there
 }
 

@@ -52,6 +52,7 @@ function pipehost.readfile(path) end
 ---@class pipehost.limits.options
 ---@field memory? integer bytes, 67108864
 ---@field cpu? number ms that a handler may compute between two waits, 100; math.huge: no limit
+---@field tasks? number of pipe.spawn that have not ended, 10000; math.huge: no limit
 
 ---What this script may use. Only while it is loaded.
 ---@param options pipehost.limits.options

@@ -161,11 +161,15 @@ end
 -- Of a session's only the state has come, until its coroutine there is closed.
 function kinds.adopted(conn, state, version)
   local options = conn.server.options
-  conn.state = migrated(options, state == nil and {} or state, version)
+  local ok, value = core.call(migrated, options, state == nil and {} or state, version)
+  if not ok then
+    error(value, 0)
+  end
+  conn.state = value
   if options.on_adopt and options.on_message then
-    local ok, message = call(conn, options.on_adopt, version)
+    ok, value = call(conn, options.on_adopt, version)
     if not ok then
-      error(message, 0)
+      error(value, 0)
     end
   end
 end
