@@ -129,8 +129,8 @@ print(value, code)
 
     def test_clients_killed_as_they_come(self):
         server = self.serve()
-        self.echo()
         self.before = common.descriptors(server.pid)
+        self.echo()
         text = """
 import os, signal, socket, sys
 for i in range(400):
