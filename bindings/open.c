@@ -234,11 +234,40 @@ static int64_t deadline_of(lua_State *L, lua_Number timeout_ms)
     return deadline;
 }
 
-/* create(name, opts) -> pipe · nil, "exists" | "denied" | "mode" | "toobig" */
-static int create(lua_State *L)
+/* The options of create at stack index 2; the frame stays on the stack. */
+static struct ph_frame *create_options(lua_State *L,
+                                       struct ph_create_options *options)
 {
     static const char *const directions[] = {"duplex", "inbound", "outbound",
                                              NULL};
+    options->mode = pick(L, 2, "mode", modes) ? PH_MODE_BYTE : PH_MODE_MESSAGE;
+    options->direction = (enum ph_direction)pick(L, 2, "direction", directions);
+    options->max_instances =
+        (uint32_t)number(L, 2, "max_instances", PH_INSTANCES_MAX,
+                         PH_INSTANCES_MAX);
+    options->backlog = (uint32_t)number(L, 2, "backlog", PH_BACKLOG, 4096);
+    options->max_message =
+        (size_t)number(L, 2, "max_message", PH_MESSAGE_MAX, 1 << 30);
+    options->first = boolean(L, 2, "first");
+    access_option(L, 2, options);
+    return frame_option(L, 2, options->mode);
+}
+
+/* check_create(name, opts): raises where create would, and makes nothing */
+static int check_create(lua_State *L)
+{
+    struct ph_create_options options = {0};
+    const char *why, *name = check_name(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    if (ph_name_check(name, &why) != PH_OK)
+        return luaL_error(L, "%s", why);
+    create_options(L, &options);
+    return 0;
+}
+
+/* create(name, opts) -> pipe · nil, "exists" | "denied" | "mode" | "toobig" */
+static int create(lua_State *L)
+{
     struct ph_create_options options = {0};
     struct ph_frame *frame;
     struct ph_task *task;
@@ -248,18 +277,8 @@ static int create(lua_State *L)
     ph_phase_check(L, "pipe.create");
     check_table(L, create_names, "pipe.create");
     lua_settop(L, 2);
-    options.mode = pick(L, 2, "mode", modes) ? PH_MODE_BYTE : PH_MODE_MESSAGE;
-    options.direction = (enum ph_direction)pick(L, 2, "direction", directions);
-    options.max_instances =
-        (uint32_t)number(L, 2, "max_instances", PH_INSTANCES_MAX,
-                         PH_INSTANCES_MAX);
-    options.backlog = (uint32_t)number(L, 2, "backlog", PH_BACKLOG, 4096);
-    options.max_message =
-        (size_t)number(L, 2, "max_message", PH_MESSAGE_MAX, 1 << 30);
-    options.first = boolean(L, 2, "first");
     ms = timeout(L, 2);
-    access_option(L, 2, &options);
-    frame = frame_option(L, 2, options.mode);
+    frame = create_options(L, &options);
     task = ph_wait_check(L, "pipe.create");
     lua_pushvalue(L, 1);
     self = push_handle(L, ms, frame);
@@ -356,6 +375,7 @@ static int available(lua_State *L)
 void ph_open_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"create", create},
+                                         {"check_create", check_create},
                                          {"open", open},
                                          {"available", available},
                                          {NULL, NULL}};

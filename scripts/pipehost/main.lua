@@ -3,6 +3,7 @@
 -- status.
 local argparse = require "argparse"
 local core = require "pipehost.core"
+local lfs = require "lfs"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
@@ -72,7 +73,12 @@ local function split_arguments(list)
   return own, {}
 end
 
+-- A script without a command before it is an easy mistake.
 local function usage(message)
+  local word = message:match "^unknown command '(.*)'"
+  if word and lfs.attributes(word, "mode") then
+    message = ("unknown command '%s'; of a script: pipehost serve %s, or run, check, test"):format(word, word)
+  end
   io.stderr:write("pipehost: ", message, "\nTry 'pipehost --help'.\n")
   return EXIT_USAGE
 end

@@ -94,7 +94,7 @@ local function place(text, n, complaint)
   elseif complaint:match " near <eof>$" then
     return n, #line + 1
   end
-  local option = complaint:match "unknown option '([%a_][%w_]*)'"
+  local option = complaint:match "option '([%a_][%w_]*)'"
   if option then
     local at, column = option_place(text, n, option)
     return at or n, column

@@ -146,6 +146,14 @@ class Sources(cli.Case):
             "      |   ^",
         )
 
+    def test_option_of_the_wrong_kind(self):
+        self.shows(
+            'require("pipehost").server {\n  name = "x",\n  direction = "up",\n  on_message = print,\n}\n',
+            r"wrong\.lua:1: pipehost\.server x: option 'direction' is one of .*$",
+            '    3 |   direction = "up",',
+            "      |   ^",
+        )
+
     def test_unknown_fields(self):
         for code, what, near in (
             ("pipehost.sever {}", "pipehost has no 'sever'", "server"),
@@ -220,6 +228,12 @@ class Usage(cli.Case):
 
     def test_unknown_command(self):
         self.usage("'srve'", "srve")
+
+    def test_a_script_without_a_command(self):
+        path = self.script(cli.ECHO)
+        done = self.run_pipehost(path)
+        self.assertEqual(done.status, cli.USAGE, done)
+        self.assertIn(f"unknown command '{path}'; of a script: pipehost serve {path}, or run", done.err)
 
     def test_unknown_options(self):
         for command in ("serve", "run", "check", "ctl", "test"):

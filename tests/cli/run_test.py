@@ -70,6 +70,12 @@ class Status(cli.Case):
         self.assertEqual(done.status, cli.SCRIPT_ERROR)
         self.assertRegex(done.err, r'script\.lua:2: boom\n    2 \|   error "boom"\nstack traceback:\n(.*\n)*.*script\.lua:4')
 
+    def test_a_server_ends_with_its_script(self):
+        done = self.run_pipehost("run", "--set", "pipe=" + self.pipe_name(), self.script(cli.ECHO))
+        self.assertEqual((done.status, done.out), (0, ""), done)
+        self.assertRegex(done.err, r"(?m)^\S+ info  the script has ended, .*serve keeps them")
+        self.nothing_left()
+
     def test_os_exit(self):
         for text, status in (
             ("os.exit()", 0),

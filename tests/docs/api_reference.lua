@@ -3,7 +3,8 @@
 --
 -- A heading "### pipe.open(name, options)" names a function. A table whose first
 -- column is headed "call", "method" or "field" names what is in backticks in
--- that column. One headed "option" names the options of the heading's function;
+-- that column. One headed "option" names the options of the heading's function, if
+-- the heading has one;
 -- a column headed "options", those of its row's function.
 local M = {}
 
@@ -34,7 +35,7 @@ end
 
 local function add_row(names, columns, cells, owner)
   local kind = columns[1]
-  if kind == "option" then
+  if kind == "option" and owner then
     for name in codes_of(cells[1]) do
       names[("%s{%s}"):format(owner, name)] = ""
     end

@@ -13,7 +13,7 @@ local INTERNAL = {
     "new", "create", "bind", "core_options", "adopt", "conflict", "refuse_new", "finish_clients", "status",
     "may_adopt",
   },
-  ["server."] = { "key", "options", "state", "stopped" },
+  ["server."] = { "key", "options", "place", "state", "stopped" },
   ["hex."] = { "digits", "text", "difference" },
   ["s."] = { "layout", "codec" },
   ["s:"] = { "try_pack" },

@@ -99,6 +99,25 @@ class Documents(phtest.TestCase):
         self.assertEqual(self.run_pipehost("run", client).out, "new")
         self.assertEqual(server.stop(), 0, server)
 
+    def test_command_line(self):
+        """The reference has every command and option that --help tells, README the commands."""
+        told = self.run_pipehost("--help").out
+        commands = re.findall(r"^   ([a-z]+) ", told.partition("Commands:")[2], re.M)
+        self.assertIn("serve", commands)
+        reference = read("docs", "reference.md").partition("## Command line")[2]
+        readme = read("README.md").partition("## Commands")[2]
+        missing = []
+        for command in commands:
+            if not re.search(r"(?m)^\| `%s[ `]" % command, reference):
+                missing.append("docs/reference.md: " + command)
+            if "    pipehost " + command not in readme:
+                missing.append("README.md: " + command)
+            told += self.run_pipehost(command, "--help").out
+        options = set(re.findall(r"(?m)^ +(?:-\w, )?(--[a-z-]+)", told)) - {"--help"}
+        self.assertIn("--drain", options)
+        missing += [f"docs/reference.md: {o}" for o in options if not re.search(f"`{o}[` ]", reference)]
+        self.assertEqual(missing, [])
+
     def test_links(self):
         for path in ("README.md", "docs/guide.md", "docs/operations.md", "docs/reference.md"):
             folder = os.path.dirname(os.path.join(phtest.ROOT, path))

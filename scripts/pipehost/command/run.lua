@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 local common = require "pipehost.command.common"
 local core = require "pipehost.core"
+local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
 
 local M = {}
@@ -26,6 +27,18 @@ local function status_of(result)
   return math.type(value) == "integer" and value or value and common.OK or common.FAILED
 end
 
+-- A server is declared, and `run` was meant to be `serve`?
+local function tell_of_servers(generation)
+  local remote = generation:start "status"
+  if not remote then
+    return
+  end
+  local ok, servers = remote:wait(DRAIN_MS)
+  if ok and servers[1] then
+    log.info("the script has ended, and its servers end with it (pipehost serve keeps them)")
+  end
+end
+
 -- The script's end, or a signal before it.
 local function finish(generation, verbose)
   local remote = generation:start "run"
@@ -41,6 +54,7 @@ local function finish(generation, verbose)
   signal:cancel()
   local _, ok, result = task:wait()
   if ok then
+    tell_of_servers(generation)
     return status_of(result)
   end
   common.complain_of(generation, result, verbose)

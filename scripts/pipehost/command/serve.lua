@@ -22,13 +22,20 @@ function M.options(parser)
     :convert(common.milliseconds):default(tostring(DRAIN_MS))
 end
 
+local function has_terminal()
+  return core.host.is_terminal "stdin" or core.host.is_terminal "stdout" or core.host.is_terminal "stderr"
+end
+
+-- SIGHUP asks for a reload, but not when it comes from the end of the terminal.
 local function until_stopped(served)
+  local had_terminal = has_terminal()
   repeat
     local signal = core.host.wait_signal()
-    if signal == "reload" then
+    local hung_up = had_terminal and not has_terminal()
+    if signal == "reload" and not hung_up then
       served:reload_all()
     end
-  until signal == "stop"
+  until signal == "stop" or hung_up
 end
 
 function M.main(args)
