@@ -9,6 +9,7 @@ In a document, a comment before a block of Lua names its file and its use:
                            <!-- output -->, where there is one; all at once
     <!-- test: NAME -->    run by `pipehost test`, at the same time
     <!-- file: NAME -->    only there to be required
+    $ echo TEXT | pipehost connect NAME    in a block of its own, with what it prints
     <!-- next: NAME -->    what a served file becomes, by a reload after all that
 """
 
@@ -58,6 +59,11 @@ class Documents(phtest.TestCase):
             self.assertEqual(process.wait(), 0, (path, process))
             if output:
                 self.assertEqual(process.out, output.strip("\n"), path)
+        for said, name, heard in re.findall(
+            r"^    \$ echo (\S+) \| pipehost connect (\S+)\n    (.*)$", text, re.M
+        ):
+            done = self.run_pipehost("connect", name, text=said.encode() + b"\n")
+            self.assertEqual((done.status, done.out), (0, heard), done)
         for use, name, code, output in blocks:
             if use == "next":
                 path = phtest.native(self.write_file(name, code))
