@@ -213,6 +213,11 @@ void ph_conn_cut(struct ph_conn *conn, enum ph_reason reason)
     ph_pipe_close(conn->pipe);
 }
 
+static enum ph_reason stop_reason(const struct ph_conn *conn)
+{
+    return conn->reloaded ? PH_REASON_RELOAD : PH_REASON_STOPPED;
+}
+
 static enum ph_reason reason_of(const struct ph_conn *conn)
 {
     switch (conn->op.status) {
@@ -224,10 +229,8 @@ static enum ph_reason reason_of(const struct ph_conn *conn)
     case PH_PROTOCOL:
         return PH_REASON_PROTOCOL;
     case PH_CANCELLED:
-        if (conn->reloaded)
-            return PH_REASON_RELOAD;
         /* Else another handler of the script has closed it. */
-        return conn->stopping ? PH_REASON_STOPPED : PH_REASON_CLOSED;
+        return conn->stopping ? stop_reason(conn) : PH_REASON_CLOSED;
     default:
         return PH_REASON_ERROR;
     }
@@ -251,7 +254,7 @@ static void after_read(struct ph_conn *conn)
     } else if (conn->op.status == PH_OK) {
         run_or_free(conn, PH_JOB_MESSAGE);
     } else if (conn->op.status == PH_TIMEOUT && conn->stopping) {
-        ph_conn_end(conn, PH_REASON_STOPPED);
+        ph_conn_end(conn, stop_reason(conn));
     } else {
         ph_conn_end(conn, reason_of(conn));
     }
@@ -289,8 +292,8 @@ void ph_conn_idle(struct ph_conn *conn)
     int64_t until =
         conn->stopping ? PH_NOW : deadline(conn, conn->server->idle_ms);
     if (ph_pipe_state(conn->pipe) != PH_PIPE_CONNECTED) {
-        ph_conn_end(conn, conn->stopping ? PH_REASON_STOPPED
-                                         : PH_REASON_CLOSED);
+        ph_conn_end(conn,
+                    conn->stopping ? stop_reason(conn) : PH_REASON_CLOSED);
         return;
     }
     if (ph_conn_wants_crossing(conn)) {

@@ -49,7 +49,7 @@ struct ph_conn {
     enum ph_reason reason;
     bool stopping; /* ends when it has no message left */
     bool cut;      /* the host closed it for `reason` */
-    bool reloaded; /* on_reload = "close" ends it */
+    bool reloaded; /* a reload ends it, while `stopping` */
     bool held;     /* its read has ended while a worker was busy with it */
 };
 

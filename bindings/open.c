@@ -234,9 +234,7 @@ static int64_t deadline_of(lua_State *L, lua_Number timeout_ms)
     return deadline;
 }
 
-/* The options of create at stack index 2; the frame stays on the stack. */
-static struct ph_frame *create_options(lua_State *L,
-                                       struct ph_create_options *options)
+void ph_create_options(lua_State *L, struct ph_create_options *options)
 {
     static const char *const directions[] = {"duplex", "inbound", "outbound",
                                              NULL};
@@ -250,6 +248,13 @@ static struct ph_frame *create_options(lua_State *L,
         (size_t)number(L, 2, "max_message", PH_MESSAGE_MAX, 1 << 30);
     options->first = boolean(L, 2, "first");
     access_option(L, 2, options);
+}
+
+/* The same; the frame stays on the stack. */
+static struct ph_frame *create_options(lua_State *L,
+                                       struct ph_create_options *options)
+{
+    ph_create_options(L, options);
     return frame_option(L, 2, options->mode);
 }
 

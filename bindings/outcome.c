@@ -99,6 +99,14 @@ int ph_push_status(lua_State *L, enum ph_status status, const char *verb,
     return push_failure(L, &failure);
 }
 
+int ph_push_refusal(lua_State *L, enum ph_status status, const char *verb,
+                    const char *name, const char *why)
+{
+    struct failure failure = {
+        .status = status, .verb = verb, .name = name, .why = why, .bytes = -1};
+    return push_failure(L, &failure);
+}
+
 static int mark_host(lua_State *L)
 {
     lua_pushliteral(L, "host");

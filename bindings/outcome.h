@@ -15,6 +15,10 @@ int ph_push_failure(lua_State *L, const struct ph_op *op, const char *verb,
 int ph_push_status(lua_State *L, enum ph_status status, const char *verb,
                    const char *name, long os);
 
+/* The same where the reason is known: a static text, or NULL. */
+int ph_push_refusal(lua_State *L, enum ph_status status, const char *verb,
+                    const char *name, const char *why);
+
 /* An operation that could not be started: no memory, or the host has closed the
  * pipe whose userdata is at `pipe_index` (info.by = "host"). */
 int ph_push_start_failure(lua_State *L, enum ph_status status, int pipe_index);

@@ -48,6 +48,11 @@ void ph_operation_methods(lua_State *L);
  * if there is none at that index. */
 struct ph_signal *ph_operation_signal(lua_State *L, int index);
 
+/* Fills in what the options for pipe.create at stack index 2 say; raises where
+ * one is wrong. What it points to lives in the table, and in a value that it
+ * may leave on the stack. */
+void ph_create_options(lua_State *L, struct ph_create_options *options);
+
 /* The functions create, open, available go into the table on top. */
 void ph_open_open(lua_State *L);
 /* The metatable of pipes. */

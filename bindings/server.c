@@ -7,6 +7,7 @@
 #include "connection.h"
 #include "frame.h"
 #include "lauxlib.h"
+#include "outcome.h"
 #include "pipe.h"
 
 #define SERVER "pipehost.server"
@@ -80,73 +81,128 @@ static struct ph_server *push_server(lua_State *L)
 }
 
 /* The server is one of its state's from now on, held by the registry. */
-static void enlist(lua_State *L, struct ph_server *server,
-                   struct ph_service *service)
+static void enlist(lua_State *L, struct ph_server *server)
 {
     lua_getiuservalue(L, -1, PH_SERVER_ON_MESSAGE);
     server->on_message = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, server);
-    server->service = service;
-    service->servers++;
     server->next = server->runtime->servers;
     server->runtime->servers = server;
 }
 
-/* service(key) -> mode, direction of the name that an earlier generation of
- * this script serves · nil */
+static void attach(struct ph_server *server, struct ph_service *service)
+{
+    server->service = service;
+    service->servers++;
+}
+
+/* service(key) -> the number of its clients, in all generations of this script;
+ * nil: none of them serves that name */
 static int service(lua_State *L)
 {
-    static const char *const modes[] = {"any", "message", "byte"};
-    static const char *const directions[] = {"duplex", "inbound", "outbound"};
     struct ph_service *found =
         ph_service_find(ph_runtime_of(L), luaL_checkstring(L, 1));
-    struct ph_info info;
-    if (!found || !found->instance)
+    if (!found)
         return 0;
-    ph_pipe_info(found->instance, &info);
-    lua_pushstring(L, modes[info.mode]);
-    lua_pushstring(L, directions[info.direction]);
-    return 2;
+    lua_pushinteger(L, (lua_Integer)found->count);
+    return 1;
 }
 
-/* adopt(options) -> server: the service that an earlier generation of this
- * script has under options.key; its new clients come here, and the others at
- * their safe points. nil: there is none */
-static int adopt(lua_State *L)
+/* adjust(key, options) -> true · nil, code, info: the limits in the options for
+ * pipe.create hold from now on for the name that this script serves. Raises for
+ * wrong options. */
+static int adjust(lua_State *L)
 {
+    struct ph_service *found =
+        ph_service_find(ph_runtime_of(L), luaL_checkstring(L, 1));
+    struct ph_create_options options = {0};
+    const char *why = NULL;
+    enum ph_status status = PH_OK;
+    ph_create_options(L, &options);
+    if (found && found->instance)
+        status = ph_pipe_adjust(found->instance, &options, &why);
+    if (status != PH_OK)
+        return ph_push_refusal(L, status, "create", lua_tostring(L, 1), why);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* server(options, instance) -> server with these handlers, which does not serve
+ * yet. `instance` is a created pipe, which it takes; nil: it is to serve the
+ * name that an earlier generation of this script has. */
+static int new_server(lua_State *L)
+{
+    struct lua_pipe *created =
+        lua_isnoneornil(L, 2) ? NULL : ph_pipe_check(L, 2);
     struct ph_server *server;
-    struct ph_service *service;
     luaL_checktype(L, 1, LUA_TTABLE);
-    lua_getfield(L, 1, "key");
-    service = ph_service_find(ph_runtime_of(L), luaL_checkstring(L, -1));
-    if (!service)
-        return 0;
+    lua_settop(L, 2);
     server = push_server(L);
-    enlist(L, server, service);
+    enlist(L, server);
+    if (!created)
+        return 1;
+    lua_getfield(L, 1, "key");
+    server->service = ph_service_new(server->runtime, lua_tostring(L, -1));
+    if (!server->service)
+        return luaL_error(L, "not enough memory");
+    server->service->servers++;
+    server->service->instance = created->pipe;
+    created->pipe = NULL;
+    lua_settop(L, 3);
+    return 1;
+}
+
+/* What the server is to serve: its own service, or that of an earlier
+ * generation. */
+static struct ph_service *to_serve(lua_State *L, struct ph_server *server)
+{
+    const char *key;
+    if (server->service)
+        return server->service;
+    key = luaL_checkstring(L, 2);
+    return ph_service_find(server->runtime, key);
+}
+
+/* ready(key) -> boolean: begin would find what it is to serve */
+static int server_ready(lua_State *L)
+{
+    lua_pushboolean(L, to_serve(L, check(L)) != NULL);
+    return 1;
+}
+
+/* begin(key): new clients come here from now on, those of an earlier generation
+ * at their safe points. Nothing in it can fail after `ready`. */
+static int server_begin(lua_State *L)
+{
+    struct ph_server *server = check(L);
+    struct ph_service *service = to_serve(L, server);
+    if (!service)
+        return luaL_error(L, "an earlier generation serves this no more");
+    if (server->service) {
+        service->server = server;
+        ph_service_accept(service);
+        return 0;
+    }
+    attach(server, service);
     service->server = server;
     ph_timer_start(service->port, &service->crossing, 0);
-    return 1;
+    return 0;
 }
 
-/* bind(options, instance) -> server: takes over the created pipe, which listens
- * already, and serves its clients with the handlers in options */
-static int bind(lua_State *L)
+/* resume(instance): serves again under its name, which it had given back */
+static int server_resume(lua_State *L)
 {
+    struct ph_server *server = check(L);
     struct lua_pipe *created = ph_pipe_check(L, 2);
-    struct ph_server *server;
-    struct ph_service *service;
-    luaL_checktype(L, 1, LUA_TTABLE);
-    lua_getfield(L, 1, "key");
-    server = push_server(L);
-    service = ph_service_new(server, luaL_checkstring(L, -2));
-    if (!service)
-        return luaL_error(L, "not enough memory");
-    enlist(L, server, service);
+    struct ph_service *service = server->service;
+    if (!service || service->instance)
+        return luaL_error(L, "the server has not given its name back");
     service->instance = created->pipe;
     created->pipe = NULL;
+    service->server = server;
     ph_service_accept(service);
-    return 1;
+    return 0;
 }
 
 void ph_server_count(struct ph_server *server, int change)
@@ -181,31 +237,43 @@ static int server_refuse(lua_State *L)
     return 0;
 }
 
-/* finish(): idle clients end, after what has come from them is answered */
+/* Its own connection, or with `all` one of its service's in any generation. */
+static bool is_meant(const struct ph_server *server, const struct ph_conn *conn,
+                     bool all)
+{
+    return all || conn->server == server;
+}
+
+/* finish(reason, all): clients end when what has come from them is answered;
+ * idle ones at once. Its own, or all of its name in any generation. */
 static int server_finish(lua_State *L)
 {
     struct ph_server *server = check(L);
     struct ph_conn *conn = server->service ? server->service->conns : NULL;
+    enum ph_reason reason = ph_reason_check(L, 2);
+    bool all = lua_toboolean(L, 3);
     for (; conn; conn = conn->next) {
-        if (conn->server != server)
+        if (!is_meant(server, conn, all))
             continue;
         conn->stopping = true;
+        conn->reloaded |= reason == PH_REASON_RELOAD;
         if (conn->op.kind == PH_OP_READ)
             ph_op_cancel(&conn->op);
     }
     return 0;
 }
 
-/* cut(reason) -> count: closes every connection; what handlers still do with
- * them returns nil, "closed" */
+/* cut(reason, all) -> count: closes connections, as finish means them; what
+ * handlers still do with them returns nil, "closed" */
 static int server_cut(lua_State *L)
 {
     struct ph_server *server = check(L);
     struct ph_conn *conn = server->service ? server->service->conns : NULL;
     enum ph_reason reason = ph_reason_check(L, 2);
+    bool all = lua_toboolean(L, 3);
     lua_Integer cut = 0;
     for (; conn; conn = conn->next) {
-        if (conn->server != server)
+        if (!is_meant(server, conn, all))
             continue;
         cut++;
         ph_conn_cut(conn, reason);
@@ -306,6 +374,9 @@ void ph_server_abandon(struct ph_runtime *runtime)
 void ph_server_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {
+        {"ready", server_ready},
+        {"begin", server_begin},
+        {"resume", server_resume},
         {"current", server_current},
         {"refuse", server_refuse},
         {"finish", server_finish},
@@ -323,10 +394,10 @@ void ph_server_open(lua_State *L)
     luaL_setfuncs(L, methods, 0);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
-    lua_pushcfunction(L, bind);
-    lua_setfield(L, -2, "bind");
+    lua_pushcfunction(L, new_server);
+    lua_setfield(L, -2, "server");
     lua_pushcfunction(L, service);
     lua_setfield(L, -2, "service");
-    lua_pushcfunction(L, adopt);
-    lua_setfield(L, -2, "adopt");
+    lua_pushcfunction(L, adjust);
+    lua_setfield(L, -2, "adjust");
 }

@@ -159,7 +159,7 @@ static void link_service(struct ph_service *service,
     services->first = service;
 }
 
-struct ph_service *ph_service_new(struct ph_server *server, const char *key)
+struct ph_service *ph_service_new(struct ph_runtime *runtime, const char *key)
 {
     struct ph_service *service = calloc(1, sizeof *service);
     if (!service)
@@ -169,13 +169,12 @@ struct ph_service *ph_service_new(struct ph_server *server, const char *key)
         free(service);
         return NULL;
     }
-    service->port = server->runtime->port;
-    service->owner = server->runtime->owner;
-    service->server = server;
+    service->port = runtime->port;
+    service->owner = runtime->owner;
     service->pause.fire = accept_later;
     service->crossing.fire = cross_some;
     ph_signal_set(&service->empty);
-    link_service(service, server->runtime->services);
+    link_service(service, runtime->services);
     return service;
 }
 
@@ -215,7 +214,8 @@ void ph_service_leave(struct ph_server *server)
 {
     struct ph_service *service = server->service;
     struct ph_conn *conn = service->conns, *next;
-    if (ph_server_is_current(server))
+    /* One that has not begun yet is no current one. */
+    if (ph_server_is_current(server) || service->servers == 1)
         ph_service_refuse(service);
     for (; conn; conn = next) {
         next = conn->next;

@@ -48,9 +48,9 @@ int ph_conn_field(lua_State *L, struct ph_conn *conn);
 
 struct ph_runtime;
 
-/* A service of the server's host under this key, with no instance yet; its
- * clients are the server's. NULL: no memory. */
-struct ph_service *ph_service_new(struct ph_server *server, const char *key);
+/* A service of the runtime's script under this key, without an instance, and
+ * with no server that takes its clients yet. NULL: no memory. */
+struct ph_service *ph_service_new(struct ph_runtime *runtime, const char *key);
 
 /* The service that the runtime's script has under this key, NULL: none that
  * takes clients. */

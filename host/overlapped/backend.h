@@ -171,6 +171,14 @@ enum ph_status ph_backend_server_path(const char *name, char **path,
 enum ph_status ph_backend_listen(struct ph_listener *listener, long *os,
                                  const char **why);
 
+/* max_instances, backlog and max_message of these options are to hold for the
+ * listener, which has its old ones still. PH_OK: they can; the caller sets them
+ * and calls ph_backend_listener_update. PH_TOOBIG with *why: nothing changed.
+ */
+enum ph_status ph_backend_adjust(struct ph_listener *listener,
+                                 const struct ph_create_options *options,
+                                 const char **why);
+
 /* `taken` or the queue of waiting connects changed: adjusts how many clients
  * may come in (backlog, none while taken == max_instances). */
 void ph_backend_listener_update(struct ph_listener *listener);

@@ -283,6 +283,29 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
+/* ---- Other limits ----------------------------------------------------------
+ */
+
+enum ph_status ph_pipe_adjust(struct ph_pipe *pipe,
+                              const struct ph_create_options *options,
+                              const char **why)
+{
+    struct ph_listener *listener = pipe->listener;
+    enum ph_status status;
+    assert(listener && pipe->state != PH_PIPE_CONNECTED);
+    if (listener->closed)
+        return PH_OK;
+    status = ph_backend_adjust(listener, options, why);
+    if (status != PH_OK)
+        return status;
+    listener->options.max_instances = options->max_instances;
+    listener->options.backlog = options->backlog;
+    listener->options.max_message = options->max_message;
+    pipe->max_message = options->max_message;
+    update(listener);
+    return PH_OK;
+}
+
 /* ---- Leaving -------------------------------------------------------- */
 
 void ph_listener_untake(struct ph_pipe *pipe)

@@ -295,6 +295,24 @@ void ph_backend_listener_update(struct ph_listener *base)
     ph_watch_arm(base->port, &listener->watch, wants ? EPOLLIN : 0);
 }
 
+enum ph_status ph_backend_adjust(struct ph_listener *base,
+                                 const struct ph_create_options *options,
+                                 const char **why)
+{
+    struct linux_listener *listener = linux_listener_of(base);
+    int fd = listener->watch.fd;
+    if (!carries(fd, options->max_message)) {
+        enum ph_status status =
+            ph_socket_prepare(fd, options->max_message, why);
+        if (status != PH_OK)
+            return status; /* a larger buffer does no harm */
+        listener->long_messages = true;
+    }
+    if (options->backlog != base->options.backlog)
+        listen(fd, listener->narrow ? 0 : (int)options->backlog);
+    return PH_OK;
+}
+
 static bool allowed(const struct ph_create_options *options, uint32_t uid)
 {
     if (uid == 0 || uid == (uint32_t)geteuid() ||

@@ -193,7 +193,9 @@ void ph_backend_listener_update(struct ph_listener *listener)
 {
     struct win_listener *w = win_listener(listener);
     const struct ph_create_options *options = &listener->options;
-    uint32_t places = options->max_instances - listener->taken;
+    uint32_t places = 0;
+    if (options->max_instances > listener->taken)
+        places = options->max_instances - listener->taken;
     if (places > options->backlog)
         places = options->backlog;
     while (w->ready < places && !w->leaving && !w->retry.link) {
@@ -203,6 +205,18 @@ void ph_backend_listener_update(struct ph_listener *listener)
         else
             w->warned = false;
     }
+}
+
+/* Instances that listen already keep the quota they were made with, which the
+ * system takes as a hint. */
+enum ph_status ph_backend_adjust(struct ph_listener *listener,
+                                 const struct ph_create_options *options,
+                                 const char **why)
+{
+    (void)listener;
+    (void)options;
+    (void)why;
+    return PH_OK;
 }
 
 static void arrived_push(struct win_listener *w, struct instance *instance)

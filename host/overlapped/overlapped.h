@@ -522,6 +522,14 @@ enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
 enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
                               int64_t flush_deadline);
 
+/* From now on max_instances, backlog and max_message of the options hold for
+ * the name of a created pipe; clients that are there keep their max_message.
+ * PH_OK; PH_TOOBIG: the system carries no messages that long (*why), and
+ * nothing has changed. */
+enum ph_status ph_pipe_adjust(struct ph_pipe *pipe,
+                              const struct ph_create_options *options,
+                              const char **why);
+
 /* The name of a created pipe takes no new clients: it is given back at once,
  * the clients there are stay connected, pending connects end as PH_CANCELLED.
  */

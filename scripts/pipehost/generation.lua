@@ -8,6 +8,7 @@ local pipe = require "pipehost.pipe"
 local LOAD_MS = 30000 -- in all, of which 2000 may be computing
 local HOOK_MS = 5000 -- for hooks that only look
 local SLACK_MS = 3000 -- beyond the time that a hook was given
+local GIVE_UP_MS = 1000 -- for clients of a name that is taken anew
 local CUT_MS = 1000 -- for handlers to end after their client was cut
 
 ---@class pipehost.generation
@@ -86,19 +87,16 @@ function Generation:validate(old)
   if not ok then
     return false, served or "the generation that serves did not say what it serves"
   end
-  local fine, message = self:call(LOAD_MS, "validate", served)
+  local fine, message, anew = self:call(LOAD_MS, "validate", served)
   if not fine then
     return false, self:explain(message or "migrate: it took too long")
   end
+  self.anew = anew
   return message == nil, message and self:explain(message)
 end
 
----Takes the names that are new. Nobody is served yet.
----@return boolean
----@return string? message
----@return integer? status
-function Generation:bind()
-  local ok, message = self:call(LOAD_MS, "bind")
+function Generation:prepare(left_out)
+  local ok, message = self:call(LOAD_MS, "prepare", left_out)
   if ok and not message then
     return true
   end
@@ -106,12 +104,36 @@ function Generation:bind()
   return false, self:explain(message or "the names could not be taken in time"), status
 end
 
+---Takes its names, those last that `old` has to give up for it: what can fail
+---without anybody's notice comes before.
+---@param old? pipehost.generation
+---@return boolean
+---@return string? message
+---@return integer? status
+function Generation:bind(old)
+  local anew = self.anew or {}
+  local ok, message, status = self:prepare(anew)
+  if ok and anew[1] then
+    old:call(GIVE_UP_MS + SLACK_MS, "give_up", anew, GIVE_UP_MS)
+    ok, message, status = self:prepare {}
+  end
+  return ok, message, status
+end
+
 ---From now on new clients are its own, and old ones come over.
 ---@return boolean
 ---@return string? message
 function Generation:commit()
   local ok, message = self:call(LOAD_MS, "commit")
-  return ok == true, message and self:explain(message)
+  if ok and not message then
+    return true
+  end
+  return false, self:explain(message or "the commit did not end in time")
+end
+
+---The next generation has failed after it had begun to take names.
+function Generation:restore()
+  self:call(LOAD_MS, "restore")
 end
 
 ---How many connections it serves.

@@ -63,20 +63,26 @@ return function(core, options, load_file)
   end
 
   --- serve: could this take over what `served` tells of? Gives the sentence
-  --- that says why not; raises where migrate fails.
+  --- that says why not, or nil and the names to be given up; raises where migrate
+  --- fails.
   function hooks.validate(served)
     return servers.validate(served)
   end
 
-  --- serve: takes the names that are new; gives the sentence of a failure.
-  function hooks.bind()
+  --- serve: takes the names that are new, but not `left_out`; gives the sentence
+  --- of a failure.
+  function hooks.prepare(left_out)
     core.phase "running" -- for pipe.create; nothing of the script runs yet
-    return servers.bind_new()
+    return servers.prepare(left_out)
   end
 
-  --- serve: takes over the others, and lets the script run.
+  --- serve: takes over the others, and lets the script run; gives the sentence of
+  --- a failure.
   function hooks.commit()
-    servers.take_over()
+    local failed = servers.begin()
+    if failed then
+      return failed
+    end
     core.commit()
     lifecycle.start()
   end
@@ -201,6 +207,16 @@ return function(core, options, load_file)
   --- reload: what this generation serves, for the candidate's validate.
   function hooks.served()
     return servers.served()
+  end
+
+  --- reload: the next generation takes these names anew.
+  function hooks.give_up(keys, ms)
+    servers.give_up(keys, ms)
+  end
+
+  --- reload: that one has failed.
+  function hooks.restore()
+    servers.restore()
   end
 
   --- reload: a later generation has been committed …

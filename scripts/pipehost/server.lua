@@ -2,6 +2,7 @@
 -- pipehost.server: handlers on a pipe. One handler at a time for each client,
 -- clients side by side; a handler's failure ends its own client alone.
 local Server = require "pipehost.server.object"
+local binding = require "pipehost.server.binding"
 local core = require "pipehost.core"
 local life = require "pipehost.server.life"
 local server_options = require "pipehost.server.options"
@@ -22,10 +23,11 @@ local function declare(options)
   end
   declared[#declared + 1] = self
   if core.phase() == "running" then
-    local info = self:bind()
+    local info = binding.prepare(self)
     if info then
       error(tostring(info), 2)
     end
+    binding.begin(self)
   end
   return self
 end

@@ -100,13 +100,16 @@ function Script:commit(candidate)
     candidate:close()
     return nil, self.path .. ": it is being stopped", common.FAILED
   end
-  local ok, message, status = candidate:bind()
+  local ok, message, status = candidate:bind(old)
   if ok then
     ok, message = candidate:commit()
     status = common.SCRIPT_ERROR
   end
   if not ok then
     candidate:close()
+    if old then
+      old:restore()
+    end
     return nil, message, status
   end
   self.number, self.current = candidate.number, candidate

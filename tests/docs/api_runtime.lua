@@ -10,10 +10,9 @@ local M = {}
 -- Of the library's own, not for scripts.
 local INTERNAL = {
   ["server:"] = {
-    "new", "create", "bind", "core_options", "adopt", "conflict", "refuse_new", "finish_clients", "status",
-    "may_adopt",
+    "new", "core_options", "refuse_new", "finish_clients", "status", "may_adopt",
   },
-  ["server."] = { "key", "options", "place", "state", "stopped" },
+  ["server."] = { "key", "options", "place", "path", "state", "stopped" },
   ["hex."] = { "digits", "text", "difference" },
   ["s."] = { "layout", "codec" },
   ["s:"] = { "try_pack" },

@@ -3,9 +3,7 @@
 local connection = require "pipehost.server.connection"
 local core = require "pipehost.core"
 local frame = require "pipehost.frame"
-local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
-local server_options = require "pipehost.server.options"
 
 local STOP_MS = 5000 -- of server:stop()
 local CUT_MS = 1000 -- for handlers to end after their client was cut
@@ -29,31 +27,6 @@ function Server.new(options)
     state = "declared",
     stopped = pipe.event(),
   }, Server)
-end
-
--- Binding ---------------------------------------------------------------------
-
-function Server:create()
-  local options = {}
-  for _, name in ipairs(server_options.create_names) do
-    options[name] = self.options[name]
-  end
-  options.timeout = nil
-  -- Two scripts of one host must not share a name unknowingly.
-  options.first = options.first ~= false
-  return pipe.create(self.name, options)
-end
-
--- Gives info on failure.
-function Server:bind()
-  local instance, _, info = self:create()
-  if not instance then
-    return info
-  end
-  local path = instance:info().path
-  self.core = core.bind(self:core_options(), instance)
-  self.state = "running"
-  log.info(("server %s: listening on %s"):format(self.name, path))
 end
 
 function Server:core_options()
@@ -85,27 +58,6 @@ function Server:may_adopt()
   return way == nil or way == "handover" or (way == "finish" and not options.on_message)
 end
 
--- Takes over what an earlier generation serves under this name.
-function Server:adopt()
-  self.core = core.adopt(self:core_options())
-  self.state = "running"
-end
-
--- nil, or why this can't take over the name from an earlier generation.
-function Server:conflict()
-  local mode, direction = core.service(self.key)
-  if not mode then
-    return nil
-  end
-  for what, old in pairs { mode = mode, direction = direction } do
-    local new = self.options[what] or (what == "mode" and "message" or "duplex")
-    if new ~= old then
-      return ("%spipehost.server %s: %s changes from %s to %s; a name in use keeps it (restart to change it)"):format(
-        self.place, self.name, what, old, new)
-    end
-  end
-end
-
 -- Stopping --------------------------------------------------------------------
 
 function Server:refuse_new()
@@ -116,7 +68,7 @@ function Server:refuse_new()
 end
 
 function Server:finish_clients(deadline)
-  self.core:finish()
+  self.core:finish "stopped"
   local cut = 0
   if not self.core:wait_empty(math.max(deadline - pipe.now(), 0)) then
     cut = self.core:cut "stopped"
