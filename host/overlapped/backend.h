@@ -274,16 +274,26 @@ struct ph_process *ph_backend_process_alloc(void);
 /* Frees it: never started, or ph_process_has_gone was called. */
 void ph_backend_process_free(struct ph_process *process);
 
-/* Starts the program: pid set, each pipe in ->stdio (NEW) attached. Failures as
- * of ph_process_start; nothing is left then. */
-enum ph_status ph_backend_process_start(struct ph_process *process,
-                                        const struct ph_process_options *options,
-                                        long *os, const char **why);
+/* Starts the program: pid set, each pipe in ->stdio (NEW) attached. Here
+ * options->env is NULL or the whole environment. Failures as of
+ * ph_process_start; nothing is left then. */
+enum ph_status
+ph_backend_process_start(struct ph_process *process,
+                         const struct ph_process_options *options, long *os,
+                         const char **why);
+
+/* Our environment, each entry "NAME=value" in UTF-8, allocated, the list too,
+ * which ends with NULL. NULL: no memory. */
+char **ph_backend_environment(void);
+
+/* Do the entries, each a name or "NAME=value", name the same variable? */
+bool ph_backend_same_variable(const char *a, const char *b);
 
 /* Ends the whole tree; nothing when it has gone. */
 void ph_backend_process_kill(struct ph_process *process);
 
-/* ---- Called by the back end, inside ph_backend_poll ------------------------ */
+/* ---- Called by the back end, inside ph_backend_poll ------------------------
+ */
 
 /* The read in flight has ended; chunk may be NULL unless status is PH_OK. */
 void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
@@ -321,7 +331,8 @@ void ph_process_has_ended(struct ph_process *process, struct ph_exit how);
 /* … and after that, once: nothing of its tree runs any more. */
 void ph_process_has_gone(struct ph_process *process);
 
-/* ---- Helpers of the portable half ------------------------------------------ */
+/* ---- Helpers of the portable half ------------------------------------------
+ */
 
 /* Copies op->out into op->buf if it is not there yet. PH_OK or PH_NOMEM. */
 enum ph_status ph_op_own_output(struct ph_op *op);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Arguments and environments as Windows takes them: texts in one piece. */
+#include "operation.h"
 #include "system_win32.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- The command line
- * --------------------------------------------------------- */
+/* ---- The command line -------------------------------------------------- */
 
 /* A text that grows; NULL bytes: no memory was left. */
 struct text {
@@ -88,8 +88,51 @@ const char *ph_win_refuses_program(const char *program)
     return "a batch file is no program; start cmd.exe with /c and its name";
 }
 
-/* ---- The environment
- * ---------------------------------------------------------- */
+/* ---- The environment --------------------------------------------------- */
+
+static size_t count_entries(const wchar_t *block)
+{
+    size_t count = 0;
+    for (; *block; block += wcslen(block) + 1)
+        count++;
+    return count;
+}
+
+static char **to_list(const wchar_t *block)
+{
+    size_t i = 0;
+    char **list = calloc(count_entries(block) + 1, sizeof *list);
+    for (; list && *block; block += wcslen(block) + 1, i++) {
+        list[i] = ph_win_utf8(block);
+        if (!list[i]) {
+            ph_environment_free(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+char **ph_backend_environment(void)
+{
+    wchar_t *block = GetEnvironmentStringsW();
+    char **list = block ? to_list(block) : NULL;
+    if (block)
+        FreeEnvironmentStringsW(block);
+    return list;
+}
+
+/* A drive's folder is kept in a variable whose name begins with the sign. */
+static size_t name_length(const char *entry)
+{
+    size_t first = *entry == '=';
+    return first + strcspn(entry + first, "=");
+}
+
+bool ph_backend_same_variable(const char *a, const char *b)
+{
+    size_t len = name_length(a);
+    return len == name_length(b) && _strnicmp(a, b, len) == 0;
+}
 
 static int by_name(const void *a, const void *b)
 {

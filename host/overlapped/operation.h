@@ -89,6 +89,10 @@ void ph_listener_leave(struct ph_pipe *pipe);
 /* Frees the listeners that have gone. */
 void ph_listeners_free(struct ph_port *port);
 
+/* Our environment with the changes; ends with NULL. NULL: no memory. */
+char **ph_environment_with(const char *const *changes);
+void ph_environment_free(char **environment);
+
 /* Frees the processes that have gone. */
 void ph_processes_free(struct ph_port *port);
 

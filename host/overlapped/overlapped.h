@@ -75,10 +75,10 @@ enum ph_level { PH_LOG_DEBUG, PH_LOG_INFO, PH_LOG_WARN, PH_LOG_ERROR };
 struct ph_counts {
     size_t pipes;      /* pipe objects not yet freed */
     size_t operations; /* PENDING ones */
-    size_t timers;    /* running timers, deadlines included */
-    size_t listeners; /* names held */
-    size_t folders;   /* watched ones not yet freed */
-    size_t processes; /* trees that run or whose owner has not let go */
+    size_t timers;     /* running timers, deadlines included */
+    size_t listeners;  /* names held */
+    size_t folders;    /* watched ones not yet freed */
+    size_t processes;  /* trees that run or whose owner has not let go */
 };
 
 /* Makes a port in *out. PH_OK, PH_NOMEM, or PH_SYSTEM with *os set. */
@@ -249,8 +249,8 @@ struct ph_op {
      * valid until the next call on the port, unless ph_op_keep is called. */
     const unsigned char *data;
     size_t len;
-    bool more;   /* a part of a message: the rest is read next; watch: names
-                    were lost */
+    bool more;     /* a part of a message: the rest is read next; watch: names
+                      were lost */
     bool all_read; /* close: the peer has read everything */
     int64_t bytes; /* write: taken by the system as far as it says; -1: not
                       known */
@@ -569,7 +569,7 @@ void ph_folder_close(struct ph_folder *folder);
 enum ph_status ph_watch_start(struct ph_op *op, struct ph_folder *folder,
                               int64_t deadline);
 
-/* ---- Child processes ------------------------------------------------------- */
+/* ---- Child processes --------------------------------------------------- */
 
 /*
  * A program, and all that it starts in turn: its tree. The tree goes with the
@@ -592,11 +592,12 @@ enum ph_stdio {
 
 /* All texts are UTF-8, and lists end with NULL. */
 struct ph_process_options {
-    const char *const *argv;   /* argv[0]: the program, looked for in our PATH
-                                  when it has no separator */
-    const char *const *env;    /* "NAME=value"; NULL: ours */
-    const char *cwd;           /* NULL: ours */
-    enum ph_stdio stdio[3];    /* stdin, stdout, stderr */
+    const char *const *argv; /* argv[0]: the program, looked for in our PATH
+                                when it has no separator */
+    const char *const *env;  /* ours with these changes: "NAME=value" sets,
+                                "NAME" removes; NULL: none */
+    const char *cwd;         /* NULL: ours */
+    enum ph_stdio stdio[3];  /* stdin, stdout, stderr */
 };
 
 struct ph_exit {

@@ -7,8 +7,7 @@
 
 #include "operation.h"
 
-/* ---- Streams
- * ----------------------------------------------------------------- */
+/* ---- Streams ----------------------------------------------------------- */
 
 static const char *file_name(const char *path)
 {
@@ -82,8 +81,7 @@ static void connect_streams(struct ph_process *process)
     }
 }
 
-/* ---- Start
- * ------------------------------------------------------------------- */
+/* ---- Start ------------------------------------------------------------- */
 
 static const char *misuse(const struct ph_process_options *options)
 {
@@ -93,8 +91,8 @@ static const char *misuse(const struct ph_process_options *options)
         if (options->stdio[i] == PH_STDIO_STDOUT)
             return "only stderr can go where stdout goes";
     for (const char *const *at = options->env; at && *at; at++)
-        if (**at == '=' || !strchr(*at, '='))
-            return "each entry of the environment is NAME=value";
+        if (**at == '=' || !**at)
+            return "a variable of the environment has a name";
     return NULL;
 }
 
@@ -103,8 +101,12 @@ static enum ph_status begin(struct ph_process *process,
                             const char **why)
 {
     enum ph_status status = PH_NOMEM;
-    if (make_streams(process, options))
-        status = ph_backend_process_start(process, options, os, why);
+    struct ph_process_options whole = *options;
+    char **env = options->env ? ph_environment_with(options->env) : NULL;
+    whole.env = (const char *const *)env;
+    if (make_streams(process, options) && (env || !options->env))
+        status = ph_backend_process_start(process, &whole, os, why);
+    ph_environment_free(env);
     if (status == PH_OK)
         connect_streams(process);
     else
@@ -138,8 +140,7 @@ enum ph_status ph_process_start(struct ph_port *port,
     return PH_OK;
 }
 
-/* ---- Life
- * -------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------- */
 
 uint32_t ph_process_pid(const struct ph_process *process)
 {

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "operation.h"
 #include "system_linux.h"
 
 static struct linux_process *linux_process_of(struct ph_process *process)
@@ -29,8 +30,7 @@ void ph_backend_process_free(struct ph_process *process)
     free(linux_process_of(process));
 }
 
-/* ---- Descriptors
- * ----------------------------------------------------------------- */
+/* ---- Descriptors ------------------------------------------------------- */
 
 /* All those of one start; what is -1 is not open. */
 struct ends {
@@ -91,8 +91,7 @@ static bool open_ends(struct ends *ends,
            pipe2(ends->report, O_CLOEXEC) == 0;
 }
 
-/* ---- Start
- * ----------------------------------------------------------------------- */
+/* ---- Start ------------------------------------------------------------- */
 
 static void nothing(int number)
 {
@@ -269,8 +268,32 @@ ph_backend_process_start(struct ph_process *base,
     return status;
 }
 
-/* ---- Life
- * ------------------------------------------------------------------------ */
+/* ---- Environment ------------------------------------------------------- */
+
+char **ph_backend_environment(void)
+{
+    size_t count = 0;
+    char **copy;
+    while (environ && environ[count])
+        count++;
+    copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++) {
+        copy[i] = ph_strdup(environ[i]);
+        if (!copy[i]) {
+            ph_environment_free(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+bool ph_backend_same_variable(const char *a, const char *b)
+{
+    size_t len = strcspn(a, "=");
+    return len == strcspn(b, "=") && memcmp(a, b, len) == 0;
+}
+
+/* ---- Life -------------------------------------------------------------- */
 
 static void control_ended(struct linux_process *process)
 {

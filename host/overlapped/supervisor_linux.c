@@ -32,8 +32,7 @@ struct supervisor {
     bool kills;
 };
 
-/* ---- The program
- * ----------------------------------------------------------------- */
+/* ---- The program ------------------------------------------------------- */
 
 /* Out of the way of 0, 1 and 2. */
 static int above_streams(int fd)
@@ -84,8 +83,7 @@ static _Noreturn void become_program(const struct ph_launch *launch, int report)
     _exit(127);
 }
 
-/* ---- The supervisor
- * -------------------------------------------------------------- */
+/* ---- The supervisor ---------------------------------------------------- */
 
 /* Our descriptors, the report among them, would keep others waiting. */
 static void close_others(int control)

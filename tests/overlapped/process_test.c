@@ -93,8 +93,7 @@ static bool says(struct child *child, const char *text)
     return strcmp(child->out, text) == 0;
 }
 
-/* ---- Starting
- * ----------------------------------------------------------------- */
+/* ---- Starting ---------------------------------------------------------- */
 
 static void arguments_arrive(struct bed *bed)
 {
@@ -148,20 +147,23 @@ static void a_crash(struct bed *bed)
 static void variables(struct bed *bed)
 {
     const char *argv[] = {self, "env", "PH_MARK", NULL};
-    const char *root = getenv("SYSTEMROOT");
-    char kept[300];
-    const char *env[] = {"PH_MARK=gr\xc3\xbcn = 1", kept, NULL};
+    const char *env[] = {"PH_MARK=gr\xc3\xbcn = 1", "PH_OTHER=", NULL};
     struct ph_process_options options = {
         .argv = argv, .env = env, .stdio = {0, PH_STDIO_PIPE, 0}};
     struct child child;
-    /* No Windows program starts without this one. */
-    snprintf(kept, sizeof kept, "SystemRoot=%s", root ? root : "none");
     if (expect_status(start(bed, &child, &options), OK))
         expect(says(&child, "gr\xc3\xbcn = 1"));
-    options.env = NULL;
+    argv[2] = "PATH"; /* ours stays */
+    if (expect_status(start(bed, &child, &options), OK))
+        expect(says(&child, child_variable("PATH")));
+    env[1] = has_named_pipes ? "Path" : "PATH"; /* removed */
     if (expect_status(start(bed, &child, &options), OK))
         expect(says(&child, "(none)"));
-    env[0] = "no equals sign";
+    options.env = NULL;
+    argv[2] = "PH_MARK";
+    if (expect_status(start(bed, &child, &options), OK))
+        expect(says(&child, "(none)"));
+    env[0] = "=1";
     options.env = env;
     expect_status(start(bed, &child, &options), MISUSE);
 }
@@ -204,8 +206,7 @@ static void no_such_program(struct bed *bed)
     expect_status(start(bed, &child, &options), MISUSE);
 }
 
-/* ---- Streams
- * ------------------------------------------------------------------- */
+/* ---- Streams ----------------------------------------------------------- */
 
 static void streams_are_pipes(struct bed *bed)
 {
@@ -332,8 +333,7 @@ static void nothing_is_inherited(struct bed *bed)
     expect(!ph_process_ended(second.process)->set);
 }
 
-/* ---- Ends
- * ---------------------------------------------------------------------- */
+/* ---- Ends -------------------------------------------------------------- */
 
 static void killed(struct bed *bed)
 {
