@@ -12,6 +12,7 @@
 #include "misuse.h"
 #include "outcome.h"
 #include "pipe.h"
+#include "process.h"
 #include "runtime.h"
 #include "server.h"
 #include "value.h"
@@ -289,6 +290,17 @@ static int strict_index(lua_State *L)
     return 1;
 }
 
+/* watch_made(fn): fn(object) is called for each pipe, operation, task and process
+ * that the script makes. For tests. */
+static int watch_made(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, PH_MADE);
+    ph_runtime_of(L)->told = true;
+    return 0;
+}
+
 /* guard(what): raises where the script may not use pipes yet */
 static int guard(lua_State *L)
 {
@@ -314,6 +326,7 @@ static const luaL_Reg functions[] = {
     {"place", place},
     {"index", strict_index},
     {"guard", guard},
+    {"watch_made", watch_made},
     {"library_source", library_source},
     {"library_names", library_names},
     {NULL, NULL},
@@ -341,6 +354,7 @@ void ph_library_open(lua_State *L)
     ph_frame_open(L);
     ph_open_open(L);
     ph_server_open(L);
+    ph_process_open(L);
     ph_push_types(L);
     lua_setfield(L, -2, "types");
     push_names(L, ph_conn_fields);

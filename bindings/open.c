@@ -210,6 +210,7 @@ static struct lua_pipe *push_handle(lua_State *L, lua_Number timeout_ms,
     if (!self->pipe)
         luaL_error(L, "not enough memory");
     ph_pipe_set_frame(self->pipe, frame);
+    ph_made(L);
     lua_replace(L, 1);
     return self;
 }

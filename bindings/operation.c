@@ -64,6 +64,7 @@ static struct ph_op *push(lua_State *L)
     if (!handle->box)
         luaL_error(L, "not enough memory");
     handle->box->op.done = done;
+    ph_made(L);
     return &handle->box->op;
 }
 
@@ -249,10 +250,15 @@ static int op_gc(lua_State *L)
     return 0;
 }
 
+/* "read of pipe NAME (pending)" */
 static int op_tostring(lua_State *L)
 {
     static const char *const states[] = {"idle", "pending", "done"};
-    lua_pushfstring(L, "operation (%s)", states[check(L, 1)->state]);
+    const struct ph_op *op = check(L, 1);
+    lua_settop(L, 1);
+    lua_getiuservalue(L, 1, 1);
+    lua_pushfstring(L, "%s of pipe %s (%s)", ph_op_verb(op),
+                    ph_pipe_name(L, 2), states[op->state]);
     return 1;
 }
 

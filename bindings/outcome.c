@@ -16,6 +16,13 @@ static const char *const verbs[] = {
     [PH_OP_INPUT] = "input",
 };
 
+const char *ph_op_verb(const struct ph_op *op)
+{
+    bool message = op->kind == PH_OP_READ && (op->goal == PH_READ_MESSAGE ||
+                                              op->goal == PH_READ_FRAME);
+    return message ? "receive" : verbs[op->kind];
+}
+
 static const char *const reasons[PH_STATUS_COUNT] = {
     [PH_PENDING] = "is not done yet",
     [PH_TIMEOUT] = "timed out",
@@ -141,13 +148,10 @@ static int push_data(lua_State *L, const struct ph_op *op)
 
 int ph_push_result(lua_State *L, struct ph_op *op, int pipe_index)
 {
-    const char *verb = verbs[op->kind];
+    const char *verb = ph_op_verb(op);
     const char *name = op->name;
     if (pipe_index)
         name = ph_pipe_name(L, pipe_index);
-    if (op->kind == PH_OP_READ &&
-        (op->goal == PH_READ_MESSAGE || op->goal == PH_READ_FRAME))
-        verb = "receive";
     if (op->status == PH_MISUSE)
         return luaL_error(L, "%s %s: %s", verb, name ? name : "", op->why);
     if (op->status == PH_CANCELLED && pipe_index &&

@@ -6,6 +6,9 @@
 #include "lua.h"
 #include "overlapped.h"
 
+/* The operation's name in Lua, such as "read". */
+const char *ph_op_verb(const struct ph_op *op);
+
 /* Pushes nil, code and info for a DONE operation that failed. `verb` is the
  * operation's name in Lua, `name` the pipe's. Returns 3. */
 int ph_push_failure(lua_State *L, const struct ph_op *op, const char *verb,

@@ -15,6 +15,15 @@ struct ph_runtime *ph_runtime_of(lua_State *L)
     return runtime;
 }
 
+void ph_made(lua_State *L)
+{
+    if (!ph_runtime_of(L)->told)
+        return;
+    lua_getfield(L, LUA_REGISTRYINDEX, PH_MADE);
+    lua_pushvalue(L, -2);
+    lua_call(L, 1, 0);
+}
+
 void ph_runtime_log(struct ph_runtime *runtime, enum ph_level level,
                     const char *format, ...)
 {

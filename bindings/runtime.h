@@ -17,6 +17,7 @@
 #define PH_OPERATION "pipehost.operation"
 #define PH_EVENT "pipehost.event"
 #define PH_INFO "pipehost.info"
+#define PH_MADE "pipehost.made" /* in the registry: see ph_made */
 
 /* In the registry, a weak table: coroutines that only the loop, or the task that
  * waits in them, resumes or closes -> what they are. */
@@ -74,6 +75,7 @@ struct ph_runtime {
     struct ph_task *parked;    /* idle workers, linked by next */
     size_t parked_count;
     bool closing; /* no new tasks */
+    bool told;    /* of what is made: ph_made */
     struct ph_signal idle; /* set while no task is left */
     /* One line; `fields` has field_count strings: key, value, key … */
     void (*log)(void *user, enum ph_level level, const char *text,
@@ -84,6 +86,10 @@ struct ph_runtime {
 
 /* The runtime of a state, from any of its coroutines. */
 struct ph_runtime *ph_runtime_of(lua_State *L);
+
+/* Tells the function that core.watch_made was given, if it was, of the object
+ * on top of the stack, which a function that a script calls has made. */
+void ph_made(lua_State *L);
 
 /* One line to the log, as of this script. */
 void ph_runtime_log(struct ph_runtime *runtime, enum ph_level level,

@@ -6,6 +6,7 @@
 #include "misuse.h"
 #include "outcome.h"
 #include "pipe.h"
+#include "process.h"
 #include "runtime.h"
 
 #define ITEMS_MAX (1 << 20) /* of one wait; __len may claim any number */
@@ -36,6 +37,7 @@ static int spawn(lua_State *L)
                           (LUAI_UACINT)runtime->spawned);
     ph_task_spawn(L, lua_gettop(L) - 1)->spawned = true;
     runtime->spawned++;
+    ph_made(L);
     return 1;
 }
 
@@ -98,6 +100,27 @@ static int task_cancel(lua_State *L)
 {
     ph_task_cancel(ph_task_check(L, 1));
     return 0;
+}
+
+/* tasks() -> { { task =, thread = } … }: those that have not ended */
+static int tasks(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    lua_Integer i = 0;
+    lua_newtable(L);
+    for (struct ph_task *task = runtime->tasks; task; task = task->next) {
+        if (task->ref == LUA_NOREF)
+            continue;
+        lua_createtable(L, 0, 2);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, task->ref);
+        if (lua_getiuservalue(L, -1, 1) == LUA_TTHREAD)
+            lua_setfield(L, -3, "thread");
+        else
+            lua_pop(L, 1);
+        lua_setfield(L, -2, "task");
+        lua_rawseti(L, -2, ++i);
+    }
+    return 1;
 }
 
 static int task_tostring(lua_State *L)
@@ -227,6 +250,8 @@ static struct ph_signal *check_signal(lua_State *L, int index, lua_Integer i)
         signal = luaL_testudata(L, index, PH_EVENT);
     if (task)
         signal = &task->ended;
+    if (!signal)
+        signal = ph_process_signal(L, index);
     if (!signal)
         luaL_error(L,
                    "item %I of the list is a %s; operations, tasks and events "
@@ -468,7 +493,8 @@ static const luaL_Reg functions[] = {
     {"spawn", spawn},       {"event", event},       {"sleep", sleep_ms},
     {"pause", pause_ms},
     {"now", now},           {"wait_any", wait_any}, {"wait_all", wait_all},
-    {"co_resume", co_resume}, {"co_close", co_close}, {NULL, NULL},
+    {"co_resume", co_resume}, {"co_close", co_close}, {"tasks", tasks},
+    {NULL, NULL},
 };
 
 static void new_type(lua_State *L, const char *name, const char *what,

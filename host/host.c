@@ -10,12 +10,11 @@
 
 #include "generation.h"
 #include "lauxlib.h"
-#include "platform.h"
 #include "stdin.h"
 #include "watch.h"
 
 #define GENERATION "pipehost.generation"
-#define REMOTE "pipehost.remote"
+#define REMOTE     "pipehost.remote"
 
 static struct ph_host *host_of(lua_State *L)
 {
@@ -51,21 +50,23 @@ static void encode(lua_State *L, int from, int to, struct ph_value *value)
     }
 }
 
-/* ---- Generations ---------------------------------------------------------------- */
+/* ---- Generations
+ * ---------------------------------------------------------------- */
 
-/* open(name, number, options, owner) -> generation · nil, message */
+/* open(name, number, options, owner, host) -> generation · nil, message. host:
+ * true gives it the functions of this file too */
 static int generation_open(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
     unsigned number = (unsigned)luaL_checkinteger(L, 2);
+    lua_CFunction extra = lua_toboolean(L, 5) ? ph_host_open : NULL;
     struct ph_value *options = ph_value_push(L);
-    struct generation_handle *handle =
-        lua_newuserdatauv(L, sizeof *handle, 0);
+    struct generation_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
     char *error;
     handle->generation = NULL;
     luaL_setmetatable(L, GENERATION);
     encode(L, 3, 3, options);
-    error = ph_generation_open(host_of(L), options, NULL, &handle->generation);
+    error = ph_generation_open(host_of(L), options, extra, &handle->generation);
     if (error) {
         lua_pushnil(L);
         lua_pushstring(L, error);
@@ -96,8 +97,8 @@ static int generation_start(lua_State *L)
     luaL_setmetatable(L, REMOTE);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
-    remote->task = ph_generation_start(
-        generation, hook, args->len ? args : NULL, &remote->held);
+    remote->task = ph_generation_start(generation, hook,
+                                       args->len ? args : NULL, &remote->held);
     if (!remote->task)
         return 0;
     remote->task->observed = true; /* by whoever holds the remote */
@@ -183,7 +184,8 @@ static int generation_close(lua_State *L)
     return 0;
 }
 
-/* ---- Remote tasks ------------------------------------------------------------------ */
+/* ---- Remote tasks
+ * ------------------------------------------------------------------ */
 
 /* The other state's memory may run out while it encodes: its own protection. */
 static int encode_protected(lua_State *co)
@@ -272,7 +274,8 @@ static int remote_gc(lua_State *L)
     return 0;
 }
 
-/* ---- Signals, log, counts ------------------------------------------------------------ */
+/* ---- Signals, log, counts
+ * ------------------------------------------------------------ */
 
 static const char *take_signal(struct ph_host *host)
 {
@@ -348,45 +351,14 @@ static int counts(lua_State *L)
     const struct {
         const char *key;
         size_t value;
-    } rows[] = {{"pipes", counts.pipes},
-                {"operations", counts.operations},
-                {"timers", counts.timers},
-                {"listeners", counts.listeners},
-                {"folders", counts.folders},
-                {"processes", counts.processes}};
+    } rows[] = {{"pipes", counts.pipes},     {"operations", counts.operations},
+                {"timers", counts.timers},   {"listeners", counts.listeners},
+                {"folders", counts.folders}, {"processes", counts.processes}};
     lua_newtable(L);
     for (size_t i = 0; i < ph_countof(rows); i++) {
         lua_pushinteger(L, (lua_Integer)rows[i].value);
         lua_setfield(L, -2, rows[i].key);
     }
-    return 1;
-}
-
-/* pid() -> of this process */
-static int pid(lua_State *L)
-{
-    lua_pushinteger(L, (lua_Integer)ph_process_id());
-    return 1;
-}
-
-/* processes() -> the ids of those that run, where the system needs it */
-static int processes(lua_State *L)
-{
-    uint32_t ids[4096];
-    size_t count = ph_process_ids(ids, ph_countof(ids));
-    lua_createtable(L, (int)count, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_pushinteger(L, ids[i]);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    return 1;
-}
-
-/* is_terminal("stdin" | "stdout" | "stderr") -> boolean */
-static int is_terminal(lua_State *L)
-{
-    static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
-    lua_pushboolean(L, ph_is_terminal(luaL_checkoption(L, 1, NULL, names)));
     return 1;
 }
 
@@ -405,21 +377,20 @@ static void new_type(lua_State *L, const char *name, const luaL_Reg *methods,
 int ph_host_open(lua_State *L)
 {
     static const luaL_Reg generation_methods[] = {
-        {"start", generation_start},   {"cancel", generation_cancel},
-        {"idle", generation_idle},     {"memory", generation_memory},
+        {"start", generation_start},       {"cancel", generation_cancel},
+        {"idle", generation_idle},         {"memory", generation_memory},
         {"released", generation_released}, {"clients", generation_clients},
-        {"close", generation_close},   {NULL, NULL}};
+        {"close", generation_close},       {NULL, NULL}};
     static const luaL_Reg remote_methods[] = {
         {"wait", remote_wait}, {"cancel", remote_cancel}, {NULL, NULL}};
     static const luaL_Reg functions[] = {
-        {"open", generation_open},     {"wait_signal", wait_signal},
-        {"raise", raise_signal},       {"set_log", set_log},
-        {"counts", counts},            {"pid", pid},
-        {"is_terminal", is_terminal},  {"processes", processes},
-        {NULL, NULL}};
+        {"open", generation_open}, {"wait_signal", wait_signal},
+        {"raise", raise_signal},   {"set_log", set_log},
+        {"counts", counts},        {NULL, NULL}};
     new_type(L, GENERATION, generation_methods, generation_close);
     new_type(L, REMOTE, remote_methods, remote_gc);
     luaL_newlib(L, functions);
+    ph_system_open(L);
     ph_watch_open(L);
     ph_stdin_open(L);
     lua_setfield(L, 1, "host");

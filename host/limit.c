@@ -71,7 +71,7 @@ static int budget_of(const struct ph_generation *generation,
         return limits->cpu_ms ? PH_LIMIT_HOST_MS : 0;
     if (generation->runtime.phase != PH_PHASE_RUNNING)
         return PH_LIMIT_LOAD_MS;
-    return limits->tasks ? limits->cpu_ms : 0;
+    return limits->tasks ? limits->cpu_ms : limits->task_ms;
 }
 
 static void push_budget(lua_State *L, struct ph_generation *generation)
@@ -459,12 +459,26 @@ static int set_limits(lua_State *L)
     return 0;
 }
 
+/* limit_tasks(ms): what a task may compute outside of a server's calls, where no
+ * limit holds there yet */
+static int limit_tasks(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    lua_Integer ms = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, ms > 0 && ms < INT_MAX, 1, "milliseconds");
+    generation_of(runtime)->limits.task_ms = (int)ms;
+    if (runtime->watcher && runtime->current)
+        begin_slice(generation_of(runtime), runtime->current);
+    return 0;
+}
+
 void ph_limits_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"call", call},
                                          {"host_task", host_task},
                                          {"limit", limit},
                                          {"set_limits", set_limits},
+                                         {"limit_tasks", limit_tasks},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

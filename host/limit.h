@@ -63,6 +63,7 @@ struct ph_limits {
     size_t ceiling; /* for what runs now: with or without the reserve */
     int cpu_ms;     /* between two waits; 0: any time */
     bool tasks;     /* cpu_ms also holds outside of a server's calls */
+    int task_ms;    /* the same where `tasks` is not set; 0: any time */
     int loading_ms; /* of computing, so far */
     bool refused;   /* the last lack of memory was of our making */
     char place[96]; /* "file:line" where a limit was passed, or "" */

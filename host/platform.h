@@ -17,6 +17,17 @@ uint32_t ph_process_id(void);
  * there the folder of pipes is listed, which Wine cannot do. */
 size_t ph_process_ids(uint32_t *out, size_t most);
 
+/* The file that this program runs from, in UTF-8. False: not known, or it does
+ * not fit. */
+bool ph_program_path(char *out, size_t size);
+
+/* Makes a new folder for temporary files that only this user can use. False:
+ * the system refused, or its path does not fit. */
+bool ph_temporary_folder(char *out, size_t size);
+
+/* How many of them this process may use; at least 1. */
+unsigned ph_processor_count(void);
+
 /* Milliseconds since 1970, UTC. */
 int64_t ph_wall_clock_ms(void);
 

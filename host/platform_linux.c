@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +31,32 @@ size_t ph_process_ids(uint32_t *out, size_t most)
     (void)out;
     (void)most;
     return 0;
+}
+
+bool ph_program_path(char *out, size_t size)
+{
+    ssize_t len = readlink("/proc/self/exe", out, size);
+    if (len <= 0 || (size_t)len >= size)
+        return false;
+    out[len] = '\0';
+    return true;
+}
+
+bool ph_temporary_folder(char *out, size_t size)
+{
+    const char *parent = getenv("TMPDIR");
+    int len = snprintf(out, size, "%s/ph-XXXXXX",
+                       parent && *parent ? parent : "/tmp");
+    return len > 0 && (size_t)len < size && mkdtemp(out) != NULL;
+}
+
+unsigned ph_processor_count(void)
+{
+    cpu_set_t set;
+    int count = 0;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        count = CPU_COUNT(&set);
+    return count > 0 ? (unsigned)count : 1;
 }
 
 int64_t ph_wall_clock_ms(void)

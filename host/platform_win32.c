@@ -40,6 +40,39 @@ size_t ph_process_ids(uint32_t *out, size_t most)
     return count;
 }
 
+static bool to_utf8(const wchar_t *text, char *out, size_t size)
+{
+    return WideCharToMultiByte(CP_UTF8, 0, text, -1, out, (int)size, NULL,
+                               NULL) > 0;
+}
+
+bool ph_program_path(char *out, size_t size)
+{
+    wchar_t path[MAX_PATH];
+    DWORD len = GetModuleFileNameW(NULL, path, MAX_PATH);
+    return len > 0 && len < MAX_PATH && to_utf8(path, out, size);
+}
+
+/* Below the user's own folder, which others can't write to. */
+bool ph_temporary_folder(char *out, size_t size)
+{
+    wchar_t path[MAX_PATH + 40];
+    DWORD len = GetTempPathW(MAX_PATH, path);
+    LARGE_INTEGER ticks;
+    if (!len || len > MAX_PATH)
+        return false;
+    QueryPerformanceCounter(&ticks);
+    swprintf(path + len, 40, L"ph-%lx-%llx", GetCurrentProcessId(),
+             (unsigned long long)ticks.QuadPart);
+    return CreateDirectoryW(path, NULL) && to_utf8(path, out, size);
+}
+
+unsigned ph_processor_count(void)
+{
+    DWORD count = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
+    return count ? count : 1;
+}
+
 int64_t ph_wall_clock_ms(void)
 {
     /* 100 ns since 1601. */

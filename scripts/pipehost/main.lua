@@ -51,7 +51,8 @@ end
 
 -- `run` passes what follows its script on untouched, options included.
 local value_options = {
-  ["--set"] = true, ["--path"] = true, ["--log-format"] = true, ["--scripts"] = true, ["--drain"] = true,
+  ["--set"] = true, ["--rename"] = true, ["--path"] = true,
+  ["--log-format"] = true, ["--scripts"] = true, ["--drain"] = true,
 }
 
 local function split_arguments(list)

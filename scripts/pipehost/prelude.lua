@@ -289,4 +289,11 @@ function options.sources_read()
   return sources.texts, failure
 end
 
+if options.names then
+  require "pipehost.rename"(core, options.names)
+end
+if options.mode == "test" then
+  require("pipehost.test.leaks").watch(options.script)
+end
+
 return require "pipehost.script"(core, options, load_file)

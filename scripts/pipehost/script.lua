@@ -20,7 +20,8 @@ return function(core, options, load_file)
 
   function os.exit(status)
     if options.mode ~= "run" then
-      error("os.exit: a script that is served does not end its host; use server:stop()", 2)
+      error(options.mode == "test" and "os.exit: a test ends by returning" or
+        "os.exit: a script that is served does not end its host; use server:stop()", 2)
     end
     if status ~= nil and type(status) ~= "boolean" and not math.tointeger(status) then
       error("os.exit: the status is an integer, true or false, this is a " .. type(status), 2)
@@ -139,54 +140,11 @@ return function(core, options, load_file)
     error(message, 0)
   end
 
-  --- test: the file returns a table of its tests.
-  local tests = {}
-  function hooks.list()
-    core.phase "running"
+  --- test: tells the runner of the file's tests and runs those that it names.
+  function hooks.test(settings)
     arg = options.arguments or {}
-    tests = compile()()
-    if type(tests) ~= "table" then
-      error(options.script .. ": a test file returns a table of its tests", 0)
-    end
-    local names = {}
-    for name, fn in pairs(tests) do
-      if type(name) == "string" and name:match("^test") and type(fn) == "function" then
-        names[#names + 1] = name
-      end
-    end
-    table.sort(names)
-    return names
-  end
-
-  local function skipped_or_raise(message)
-    if type(message) == "table" and message.skipped then
-      return message
-    end
-    return debug.traceback(type(message) == "table" and message.msg or tostring(message), 2)
-  end
-
-  --- test: one of them, between setup and teardown.
-  function hooks.test(name)
-    if tests.setup then
-      tests.setup()
-    end
-    local ok, message = xpcall(tests[name], skipped_or_raise)
-    if tests.teardown then
-      tests.teardown()
-    end
-    servers.forget()
-    if ok then
-      return true
-    elseif type(message) == "table" then
-      return { skipped = message.skipped }
-    end
-    error(message, 0)
-  end
-
-  function hooks.collect()
-    collectgarbage()
-    collectgarbage()
-    pipe.sleep(1)
+    require("pipehost.test.dependencies").sources = options.sources_read
+    require "pipehost.test.agent"(settings, compile)
   end
 
   --- Stops: no new clients, the others are served to the end, at most `ms`.

@@ -53,10 +53,20 @@ function M.status()
   return list
 end
 
----For tests: stops what a test has left and forgets it.
-function M.forget()
-  M.stop_all(0)
-  declared = {}
+---For tests: how many there are …
+---@return integer
+function M.mark()
+  return #declared
+end
+
+---… and the end of those declared since then.
+---@param mark integer
+function M.forget(mark)
+  local later = table.move(declared, mark + 1, #declared, 1, {})
+  life.stop_all(later, 0)
+  for i = #declared, mark + 1, -1 do
+    declared[i] = nil
+  end
 end
 
 return M

@@ -6,6 +6,7 @@ local t = require "pipehost.test"
 
 local M = {}
 
+local folder = t.tmpdir() -- of the file
 local LONG = 10000 -- ms; nothing here takes that long
 
 ---A connected server and client end of a fresh pipe.
@@ -86,9 +87,8 @@ end
 ---A file of this run that goes with its <close> variable.
 ---@return { path: string, module: string } file module: for require beside it
 function M.temporary(name, text)
-  local folder = os.getenv "PH_TMP" or (t.system == "windows" and os.getenv "TEMP" or "/tmp")
   local module = t.name() .. "-" .. name
-  local path = ("%s/%s.lua"):format(folder:gsub("\\", "/"), module)
+  local path = ("%s/%s.lua"):format(folder, module)
   write_file(path, text)
   return setmetatable({ path = path, module = module }, {
     __close = function()
@@ -98,22 +98,16 @@ function M.temporary(name, text)
 end
 
 ---Starts a script in a second pipehost, which is to end by itself.
----@return fun(): string, integer finish waits for that (this process does nothing meanwhile); its output, both streams, and exit status
+---@return fun(): string, integer finish waits for that; its output, both streams, and exit status
 function M.start(text, ...)
-  local program = assert(os.getenv "PIPEHOST", "PIPEHOST names the program; tests/run.py sets it")
-  local file = M.temporary("child", text)
-  local line = ('"%s" run "%s" %s 2>&1'):format(program, file.path, table.concat({ ... }, " "))
-  if t.system == "windows" then
-    line = '"' .. line .. '"'
-  else
-    line = "timeout 20 " .. line
+  local file, line = M.temporary("child", text), { stderr = "stdout", t.program, "run" }
+  for _, word in ipairs { file.path, ... } do
+    line[#line + 1] = tostring(word)
   end
-  local child = assert(io.popen(line, "r"))
+  local child = assert(t.spawn(line))
   return function()
-    local removed <close> = file -- luacheck: ignore 211
-    local output = child:read("a"):gsub("\r\n", "\n")
-    local _, _, status = child:close()
-    return output, status
+    local status = assert(child:wait(LONG * 3))
+    return child.stdout.text, status
   end
 end
 

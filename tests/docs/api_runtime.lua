@@ -16,6 +16,16 @@ local INTERNAL = {
   ["hex."] = { "digits", "text", "difference" },
   ["s."] = { "layout", "codec" },
   ["s:"] = { "try_pack" },
+  ["program:"] = { "close", "state" },
+  ["program."] = { "process", "title" },
+  ["output:"] = { "take", "finish", "close" },
+  ["output."] = { "stream", "of", "rest", "at", "grown", "task" },
+  ["mock:"] = { "play", "raise_failure", "finish", "check" },
+  ["mock."] = { "server", "steps", "timeout", "open", "played", "changed", "place" },
+  ["script_server:"] = { "reload", "ask" },
+  ["script_server."] = { "script", "control" },
+  ["script_run:"] = { "close" },
+  ["script_run."] = { "generation", "remote", "status", "message" },
 }
 local function is_internal(prefix, name)
   for _, other in ipairs(INTERNAL[prefix] or {}) do
@@ -85,6 +95,32 @@ local function add_objects(names)
   end
 end
 
+-- An object's own fields and its methods.
+local function add_object(names, prefix, object)
+  add_table(names, prefix .. ".", object)
+  add_table(names, prefix .. ":", getmetatable(object))
+end
+
+-- What the functions of pipehost.test give.
+local function add_fixtures(names)
+  local folder = t.files {
+    ["server.lua"] = 'require("pipehost").server { name = "x", on_message = function() end }',
+    ["client.lua"] = "return true",
+  }
+  local program = assert(t.spawn { t.program, "--version" })
+  program:wait()
+  add_object(names, "program", program)
+  add_object(names, "output", program.stdout)
+  local server = t.server(folder .. "/server.lua", { names = { x = t.name() } })
+  add_object(names, "script_server", server)
+  add_object(names, "script_server", t.server(folder .. "/server.lua", { names = { x = t.name() }, child = true }))
+  add_object(names, "script_run", t.client(folder .. "/client.lua"))
+  local mock = t.server { steps = { pipehost.steps.close() } }
+  local client <close> = assert(pipehost.pipe.open(mock.name)) -- luacheck: ignore 211
+  mock:wait()
+  add_object(names, "mock", mock)
+end
+
 -- Options ---------------------------------------------------------------------
 
 local UNKNOWN = ("?"):rep(16) -- near to no name
@@ -140,6 +176,7 @@ function M.names()
   local names = {}
   add_types(names)
   add_objects(names)
+  add_fixtures(names)
   add_options(names)
   return names
 end

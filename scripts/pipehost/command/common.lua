@@ -14,6 +14,7 @@ local EXPLAIN_MS = 1000
 function M.script_options(command)
   command:option("--set", "Set pipehost.config.KEY."):argname("KEY=VALUE"):count("*")
   command:option("--path", "Look for modules in DIR too."):argname("DIR"):count("*")
+  command:option("--rename", "Use the pipe NEW where the script says OLD."):argname("OLD=NEW"):count("*")
   command:flag("--no-limits", "No limits on memory and computing time (for debuggers).")
 end
 
@@ -57,16 +58,17 @@ function M.file_name(path)
   return path:match("[^/\\]+$") or path
 end
 
-local function config_of(settings)
-  local config = {}
-  for _, setting in ipairs(settings or {}) do
-    local key, value = setting:match("^([^=]+)=(.*)$")
+-- The words KEY=VALUE of an option as a table.
+local function table_of(words, option, form)
+  local values = {}
+  for _, word in ipairs(words or {}) do
+    local key, value = word:match("^([^=]+)=(.*)$")
     if not key then
-      return nil, ("--set %s: is not KEY=VALUE"):format(setting)
+      return nil, ("%s %s: is not %s"):format(option, word, form)
     end
-    config[key] = value
+    values[key] = value
   end
-  return config
+  return values
 end
 
 ---A generation of the script, its library loaded, nothing of the script run.
@@ -79,9 +81,10 @@ end
 ---@return integer? status
 function M.open(path, args, mode, more)
   more = more or {}
-  local config, message = config_of(args.set)
-  if not config then
-    return nil, message, M.USAGE
+  local config, message = table_of(args.set, "--set", "KEY=VALUE")
+  local names, why_not = table_of(args.rename, "--rename", "OLD=NEW")
+  if not config or not names then
+    return nil, message or why_not, M.USAGE
   end
   if not more.snapshot and lfs.attributes(path, "mode") ~= "file" then
     return nil, ("%s: there is no such script"):format(path), M.SCRIPT_ERROR
@@ -90,7 +93,8 @@ function M.open(path, args, mode, more)
   local generation, why = core.host.open(M.file_name(path), number, {
     script = path, mode = mode, arguments = args.rest or {}, config = config, paths = args.path or {},
     library = args.library, generation = number, snapshot = more.snapshot, limits = not args.no_limits,
-  }, more.owner)
+    names = next(names) and names or nil,
+  }, more.owner, mode == "test")
   if not generation then
     return nil, why, M.SCRIPT_ERROR
   end

@@ -15,10 +15,13 @@ function M.options(parser)
   common.script_options(command)
 end
 
-local function status_of(result)
+---The exit status for what a script came to, and the sentence if there is one.
+---@param result { code?: string, message?: string, value?: any }
+---@return integer
+---@return string?
+function M.status_of(result)
   if result.code then
-    common.complain(result.message)
-    return by_code[result.code] or common.FAILED
+    return by_code[result.code] or common.FAILED, result.message
   end
   local value = result.value
   if value == true then
@@ -55,7 +58,11 @@ local function finish(generation, verbose)
   local _, ok, result = task:wait()
   if ok then
     tell_of_servers(generation)
-    return status_of(result)
+    local status, message = M.status_of(result)
+    if message then
+      common.complain(message)
+    end
+    return status
   end
   common.complain_of(generation, result, verbose)
   return common.SCRIPT_ERROR

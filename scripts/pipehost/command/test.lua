@@ -1,121 +1,129 @@
 -- SPDX-License-Identifier: MIT
--- The test runner: each file in a state of its own, each test a task with a
--- deadline.
+-- pipehost test: each file in a process of its own, which this one starts, and
+-- which is this program with --channel.
+local all_reports = require "pipehost.runner.report.all"
 local common = require "pipehost.command.common"
 local core = require "pipehost.core"
-local lfs = require "lfs"
+local files = require "pipehost.runner.files"
+local junit = require "pipehost.runner.report.junit"
+local order = require "pipehost.runner.order"
+local progress = require "pipehost.runner.report.progress"
+local runs = require "pipehost.runner.run"
+local tap = require "pipehost.runner.report.tap"
+local text = require "pipehost.runner.report.text"
 
 local M = {}
+
+local function whole(least)
+  return function(word)
+    local number = math.tointeger(tonumber(word))
+    if not number or number < least then
+      return nil, ("'%s' is no whole number from %d on"):format(word, least)
+    end
+    return number
+  end
+end
+
+local function hidden_options(command)
+  command:option("--channel"):hidden(true)
+  command:option("--temporary"):hidden(true)
+  command:option("--program"):hidden(true):count("*")
+end
 
 function M.options(parser)
   local command = parser:command("test", "Run tests: files *_test.lua, or those in folders.")
   command:argument("paths", "Files or folders."):args("+")
-  command:option("--filter", "Only tests whose names contain TEXT."):argname("TEXT")
+  command:option("--filter", "Only tests where TEXT is part of \"FILE: NAME\"."):argname("TEXT")
+  command:option("--jobs", "Files at once."):argname("N"):convert(whole(1))
   command:option("--timeout", "Deadline of each test, in ms."):argname("MS")
-    :convert(common.milliseconds):default("30000")
+    :convert(whole(1)):default("30000")
+  command:option("--repeat", "Run each test N times, and look whether its memory grows."):argname("N")
+    :target("times"):convert(whole(1)):default("1")
+  command:flag("--shuffle", "Run files and tests in another order.")
+  command:option("--seed", "For --shuffle and for math.random in tests."):argname("N"):convert(whole(0))
+  command:flag("--fail-fast", "Begin no further test after the first failure.")
+  command:flag("--list", "Print the names of the tests, and run none.")
+  command:flag("--no-isolation", "Linux: the pipes of everybody, not a folder for each file.")
+  command:flag("--tap", "Print TAP.")
+  command:option("--junit", "Write JUnit's XML as well."):argname("FILE")
   common.script_options(command)
+  hidden_options(command)
 end
 
-local function add(files, path)
-  if lfs.attributes(path, "mode") ~= "directory" then
-    files[#files + 1] = path
-    return
-  end
-  for name in lfs.dir(path) do
-    local inner = path .. "/" .. name
-    if name:sub(1, 1) ~= "." and (name:match("_test%.lua$") or lfs.attributes(inner, "mode") == "directory") then
-      add(files, inner)
-    end
-  end
-end
-
-local function count_leaks(before)
-  local now, leaks = core.host.counts(), {}
-  for _, key in ipairs { "pipes", "operations", "listeners" } do
-    if now[key] > before[key] then
-      leaks[#leaks + 1] = ("%d %s"):format(now[key] - before[key], key)
-    end
-  end
-  return #leaks > 0 and "leaked " .. table.concat(leaks, ", ")
-end
-
--- The collector and the port need some turns until everything is closed.
-local function leaks_after(generation, before)
-  local leaks
-  for _ = 1, 200 do
-    generation:start("collect"):wait(1000)
-    leaks = count_leaks(before)
-    if not leaks then
-      break
-    end
-  end
-  return leaks
-end
-
-local function run_one(generation, name, args)
-  local before = core.host.counts()
-  local remote = generation:start("test", name)
-  local ok, result = remote:wait(args.timeout)
-  if ok == nil then
-    remote:cancel()
-    remote:wait(1000)
-    return "failed", ("not done after %d ms"):format(args.timeout)
-  elseif not ok then
-    return "failed", result
-  elseif type(result) == "table" then
-    return "skipped", result.skipped
-  end
-  local leaks = leaks_after(generation, before)
-  return leaks and "failed" or "passed", leaks or nil
-end
-
-local function report(total, kind, label, detail)
-  total[kind] = total[kind] + 1
-  if kind == "passed" then
-    print("ok - " .. label)
-  elseif kind == "skipped" then
-    print(("skip - %s: %s"):format(label, detail))
-  else
-    print(("not ok - %s\n%s"):format(label, (detail or ""):gsub("^", "  "):gsub("\n", "\n  ")))
-  end
-end
-
-local function run_file(path, args, total)
-  local generation, message = common.open(path, args, "test")
-  local file = common.file_name(path)
+-- The process of a file: what there is to say goes over the channel.
+local function run_file(args)
+  local file = args.paths[1]
+  local generation, message = common.open(file, args, "test")
   if not generation then
-    return report(total, "failed", file, message)
+    common.complain(message)
+    return common.SCRIPT_ERROR
   end
-  local ok, names = generation:start("list"):wait(args.timeout)
+  local ok, why = generation:start("test", {
+    file = file, folder = file:match "^(.*)[/\\][^/\\]*$" or ".", channel = args.channel,
+    temporary = args.temporary, timeout = args.timeout, seed = args.seed, library = args.library,
+  }):wait()
   if not ok then
-    report(total, "failed", file, names or "does not load in time")
-    return common.close(generation)
-  end
-  for _, name in ipairs(names) do
-    if not args.filter or name:find(args.filter, 1, true) then
-      report(total, (function(kind, detail)
-        return kind, file .. ": " .. name, detail
-      end)(run_one(generation, name, args)))
-    end
+    common.complain(why, true)
   end
   common.close(generation)
+  return ok and common.OK or common.INTERNAL
 end
 
-function M.main(args)
-  local files, total = {}, { passed = 0, failed = 0, skipped = 0 }
-  for _, path in ipairs(args.paths) do
-    add(files, path)
+local function complete(args)
+  if #args.program == 0 then
+    args.program = { core.host.program() or "pipehost" }
   end
-  table.sort(files)
-  for _, path in ipairs(files) do
-    run_file(path, args, total)
+  args.jobs = args.jobs or core.host.processors()
+  args.seed = args.seed or order.fresh_seed()
+end
+
+local function report_of(args)
+  local list = { args.tap and tap.new() or text.new(args.verbose) }
+  if args.junit then
+    list[2] = junit.new(args.junit)
   end
-  print(("%d passed, %d failed%s"):format(total.passed, total.failed,
-    total.skipped > 0 and (", %d skipped"):format(total.skipped) or ""))
-  if total.failed > 0 then
+  local shows = core.host.is_terminal "stderr" and not args.quiet
+  return all_reports.new(list, shows and progress.new() or nil)
+end
+
+local function print_list(run, found)
+  local count = 0
+  for _, entry in ipairs(run:list(found)) do
+    for _, name in ipairs(entry.names) do
+      count = count + 1
+      print(entry.file .. ": " .. name)
+    end
+  end
+  return count > 0 and common.OK or common.NO_TESTS
+end
+
+local function status_of(run)
+  local total = run.total
+  if total.failed > 0 or run.stopped or run.unreported then
     return common.FAILED
   end
   return total.passed + total.skipped > 0 and common.OK or common.NO_TESTS
+end
+
+function M.main(args)
+  if args.channel then
+    return run_file(args)
+  end
+  local found, message = files.find(args.paths)
+  if not found then
+    common.complain(message)
+    return common.USAGE
+  end
+  complete(args)
+  if args.shuffle then
+    found = order.shuffled(found, args.seed, "")
+  end
+  local run = runs.new(args, report_of(args))
+  if args.list then
+    return print_list(run, found)
+  end
+  run:main(found)
+  return status_of(run)
 end
 
 return M

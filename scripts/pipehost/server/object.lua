@@ -21,7 +21,7 @@ Server.__index = Server
 function Server.new(options)
   return setmetatable({
     name = options.name,
-    key = options.name:lower(),
+    key = (core.real_name and core.real_name(options.name) or options.name):lower(),
     options = options,
     place = core.place(), -- of its declaration
     state = "declared",

@@ -1,0 +1,6 @@
+-- Required by errors.lua.
+return {
+  fails = function()
+    error "it fails"
+  end,
+}
