@@ -168,4 +168,14 @@ function M.required_from(message, failure)
   return table.concat(lines, "\n") .. traceback
 end
 
+---The same, with the file as it is now.
+---@param message string
+---@return string
+function M.explain_file(message)
+  local path = message:match "^(.-):%d+: "
+  local file <close> = path and io.open(path, "rb") or nil
+  local text = file and file:read "a"
+  return text and M.explain(message, { [path] = text }) or message
+end
+
 return M

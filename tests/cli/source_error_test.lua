@@ -87,6 +87,17 @@ function tests.test_nothing_is_added_where_nothing_is_known()
   t.assertEquals(added(("x"):rep(300) .. " = }"), "")
 end
 
+function tests.test_a_file_as_it_is_now()
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write "a = }"
+  file:close()
+  t.assertEquals(source_error.explain_file(path .. ":1: unexpected symbol near '}'"),
+    path .. ":1: unexpected symbol near '}'\n    1 | a = }\n      |     ^")
+  os.remove(path)
+  t.assertEquals(source_error.explain_file(path .. ":1: gone"), path .. ":1: gone")
+end
+
 function tests.test_bytes_that_are_no_text_are_not_shown()
   shows("local a = '\27[31m' .. }",
     "    1 | local a = '?[31m' .. }",

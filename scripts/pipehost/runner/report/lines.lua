@@ -1,5 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What the reports have in common: a record as texts.
+local source_error = require "pipehost.source_error"
+
 local M = {}
 
 ---@param record pipehost.runner.record
@@ -16,6 +18,9 @@ function M.failure(record)
   local text = failure.message
   if failure.place and text:sub(1, #failure.place + 1) ~= failure.place .. ":" then
     text = failure.place .. ": " .. text
+  end
+  if not record.name then -- the file does not load
+    text = source_error.explain_file(text)
   end
   if record.run then
     text = ("%s\nin run %d of this test"):format(text, record.run)
