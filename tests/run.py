@@ -4,7 +4,7 @@
 
 Test files are found, not registered:
   tests/overlapped/*_test.c   the built program of that name
-  tests/**/*_test.lua         pipehost test FILE
+  tests/**/*_test.lua         pipehost test FILE…, all in one run but those with settings
   tests/**/*_test.py          python3 FILE (tests/support/phtest.py helps)
 Each prints "ok - NAME", "not ok - NAME ...", "skip - NAME: REASON" and, as
 its last line, "N passed, N failed[, N skipped]". Without that line it failed,
@@ -33,6 +33,7 @@ import sys
 import tempfile
 import threading
 import time
+import xml.etree.ElementTree as ElementTree
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
 import wine  # noqa: E402
@@ -46,6 +47,8 @@ BUILD = {
 }
 TIMEOUT = 120
 SANITIZE_FACTOR = 3
+LUA_TEST_MS = 30000 # of one test in a batch
+REPORT = "report.xml"
 SHOWN_LINES = 150
 CLOSING = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 
@@ -83,6 +86,18 @@ class TestFile:
             sys.exit(f"run.py: {self.path}: unknown setting {word!r}")
 
 
+class Batch:
+    """Files of Lua tests that one `pipehost test` runs side by side."""
+
+    alone = False
+
+    def __init__(self, tests, jobs):
+        self.tests = tests
+        self.jobs = jobs
+        self.path = f"{len(tests)} files of Lua"
+        self.timeout = TIMEOUT + 5 * len(tests)
+
+
 class Outcome:
     """What one file came to on one system."""
 
@@ -92,6 +107,7 @@ class Outcome:
         self.skips = []
         self.output = ""
         self.seconds = 0.0
+        self.files = None  # of a batch: outcomes by path
 
     def fail(self, what):
         self.failed += 1
@@ -130,7 +146,11 @@ def native(system, path):
     return "Z:" + path.replace("/", "\\") if system == "windows" else path
 
 
-def command_of(test, system):
+def slowness(system):
+    return SANITIZE_FACTOR if system == "linux-sanitize" else 1
+
+
+def command_of(test, system, folder):
     build = os.path.join(ROOT, BUILD[system])
     path = os.path.join(ROOT, test.path)
     runner = wine.COMMAND if system == "windows" else []
@@ -140,7 +160,12 @@ def command_of(test, system):
     if test.path.endswith(".c"):
         program = os.path.splitext(test.path)[0] + suffix
         return runner + [os.path.join(build, program)]
-    return runner + [os.path.join(build, "pipehost" + suffix), "test", native(system, path)]
+    command = runner + [os.path.join(build, "pipehost" + suffix), "test"]
+    if isinstance(test, Batch):
+        command += ["--jobs", str(test.jobs), "--timeout", str(LUA_TEST_MS * slowness(system))]
+        command += ["--junit", native(system, os.path.join(folder, REPORT))]
+        return command + [t.path for t in test.tests]
+    return command + [native(system, path)]
 
 
 def environment_of(test, system, folder, mark):
@@ -255,6 +280,7 @@ class Runner:
         try:
             status = self._run_child(test, system, folder, mark, outcome)
             outcome.seconds = time.monotonic() - begin
+            outcome.files = file_outcomes(test, folder) if isinstance(test, Batch) else None
             judge(outcome, status)
             for line in left_behind(mark, system):
                 outcome.fail(f"left a process running: {line}")
@@ -270,8 +296,8 @@ class Runner:
 
     def _run_child(self, test, system, folder, mark, outcome):
         """Its exit status, or None when it was ended at its time limit."""
-        command = command_of(test, system)
-        limit = test.timeout * (SANITIZE_FACTOR if system == "linux-sanitize" else 1)
+        command = command_of(test, system, folder)
+        limit = test.timeout * slowness(system)
         log = os.path.join(folder, "output")
         missing = next((p for p in command if p.startswith(ROOT) and not os.path.exists(p)), None)
         if missing:
@@ -339,6 +365,38 @@ def judge(outcome, status):
         outcome.fail("ran no test")
 
 
+def texts_of(case, tag):
+    return [(element.text or element.get("message") or "") for element in case.findall(tag)]
+
+
+def file_outcomes(batch, folder):
+    """The outcome of each file of the batch, as its report tells; None: there
+    is no report."""
+    try:
+        suites = ElementTree.parse(os.path.join(folder, REPORT)).getroot()
+    except (OSError, ElementTree.ParseError):
+        return None
+    outcomes = {}
+    for suite in suites:
+        outcome = outcomes[suite.get("name")] = Outcome()
+        outcome.seconds = float(suite.get("time"))
+        for case in suite:
+            name, failures, skips = case.get("name"), texts_of(case, "failure"), texts_of(case, "skipped")
+            if failures:
+                outcome.fail(name)
+                outcome.output += f"not ok - {name}\n" + "\n".join(failures + texts_of(case, "system-out")) + "\n"
+            elif skips:
+                outcome.skipped += 1
+                outcome.skips.append(f"{name}: {skips[0]}")
+            else:
+                outcome.passed += 1
+    for test in batch.tests:
+        if test.path not in outcomes:
+            outcomes[test.path] = Outcome()
+            outcomes[test.path].fail("ran no test")
+    return outcomes
+
+
 # All of them
 
 
@@ -359,17 +417,40 @@ def report(test, system, outcome):
         sys.stdout.flush()
 
 
+def with_batch(tests, jobs):
+    """The Lua files without settings as one batch, which comes first."""
+    lua = [t for t in tests if t.path.endswith(".lua") and not t.alone and t.timeout == TIMEOUT]
+    if len(lua) < 2:
+        return tests
+    return [Batch(lua, jobs)] + [t for t in tests if t not in lua]
+
+
+def single_outcomes(test, outcome):
+    """The files of a batch, each with its outcome. What is wrong beyond them is
+    the batch's own."""
+    if outcome.files is None:
+        return [(test, outcome)]
+    singles = [(t, outcome.files[t.path]) for t in test.tests]
+    beyond = Outcome()
+    known = sum(o.failed for _, o in singles)
+    for failure in outcome.failures[known:]:
+        beyond.fail(failure)
+        beyond.output = outcome.output
+    return singles + ([(test, beyond)] if beyond.failed else [])
+
+
 def run_system(runner, tests, system, jobs):
     results = []
-    here = [t for t in tests if system in t.systems]
+    here = with_batch([t for t in tests if system in t.systems], jobs)
 
     def one(test):
         outcome = runner.run(test, system)
         if runner.stopped:
             return
         with runner.lock:
-            report(test, system, outcome)
-            results.append((system, test, outcome))
+            for single, own in single_outcomes(test, outcome):
+                report(single, system, own)
+                results.append((system, single, own))
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         try:

@@ -248,6 +248,20 @@ class Options(Runner):
         done = self.run_tests("--jobs", "3", "--timeout", "1500", ".", cwd=self.folder)
         self.assertEqual(done.out.split("\n")[-1], "6 passed, 0 failed", done)
 
+    def test_two_that_wait_for_each_other(self):
+        text = """
+            local pipe = require "pipehost.pipe"
+            local t = require "pipehost.test"
+            return { test = function()
+              t.exclusive "%s"
+              pipe.sleep(700)
+              t.exclusive "%s"
+            end }"""
+        self.files(a=text % ("first", "second"), b=text % ("second", "first"))
+        done = self.run_tests("--jobs", "2", "--timeout", "1000", ".", cwd=self.folder)
+        self.assertRegex(done.out, "other tests have kept '(first|second)' for too long")
+        self.assertIn("failed", done.out.split("\n")[-1])
+
     def test_exclusive_name_that_is_served(self):
         name = self.pipe_name()
         self.write_file("other.lua", f'require("pipehost").server {{ name = "{name}", on_message = print }}')

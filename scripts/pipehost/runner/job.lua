@@ -7,6 +7,7 @@ local pipe = require "pipehost.pipe"
 
 local SILENT_MS = 5000 -- beyond its deadline, for a process that does nothing
 local ENDING_MS = 40000 -- for a test to end after its deadline, with all its cleanup
+local LOCK_FACTOR = 10 -- deadlines of a test that it may wait for a lock
 local CLOSE_MS = 30000 -- for what belongs to the file
 
 ---@class pipehost.runner.record
@@ -65,8 +66,8 @@ function Job:receive(ms)
     if not frame then
       return nil, code
     elseif frame.kind == "lock" then
-      self.run.locks:take(frame.name, self.child)
-      self.child.channel:send { granted = true }
+      local granted = self.run.locks:take(frame.name, self.child, LOCK_FACTOR * self.run.args.timeout)
+      self.child.channel:send { granted = granted }
     elseif frame.kind == "unlock" then
       self.run.locks:give(frame.name, self.child)
     else

@@ -20,18 +20,32 @@ local function key_of(name)
   return name:lower()
 end
 
----Waits until the owner has the lock.
+local function remove(queue, entry)
+  for i, other in ipairs(queue) do
+    if other == entry then
+      table.remove(queue, i)
+      return
+    end
+  end
+end
+
+---Waits until the owner has the lock. Two that wait for each other do so at most
+---`ms`.
 ---@param name string
 ---@param owner any
-function Locks:take(name, owner)
+---@param ms number
+---@return boolean it has
+function Locks:take(name, owner, ms)
   local key = key_of(name)
   local queue = self.queues[key] or {}
   self.queues[key] = queue
   local entry = { owner = owner, granted = pipe.event() }
   queue[#queue + 1] = entry
-  if #queue > 1 then
-    entry.granted:wait()
+  if #queue == 1 or entry.granted:wait(ms) then
+    return true
   end
+  remove(queue, entry)
+  return false
 end
 
 local function pass_on(queue)
