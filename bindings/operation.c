@@ -12,12 +12,15 @@
 #include "outcome.h"
 #include "runtime.h"
 
-struct box {
+struct ph_box {
     struct ph_op op;
+    struct ph_runtime *runtime; /* on its account; NULL: its state has gone */
+    size_t held;                /* bytes of it */
+    struct ph_box *next, **link;   /* its handle was collected: runtime->orphans */
 };
 
 struct handle {
-    struct box *box;
+    struct ph_box *box;
 };
 
 /* A finalizer may still reach a handle that was collected with it. */
@@ -36,26 +39,94 @@ struct ph_signal *ph_operation_signal(lua_State *L, int index)
     return &check(L, index)->signal;
 }
 
+/* ---- Memory ------------------------------------------------------------------- */
+
+/* A box with its data is on the account of the script that holds the handle:
+ * else many of them would be memory that no limit knows of, and the collector,
+ * which sees the small handles only, would come too late. */
+static void account(struct ph_box *box, size_t held)
+{
+    struct ph_runtime *runtime = box->runtime;
+    if (runtime && runtime->watcher)
+        runtime->watcher->held(runtime, (ptrdiff_t)(held - box->held));
+    box->held = held;
+}
+
+static void account_data(struct ph_box *box)
+{
+    account(box, sizeof *box + (box->op.buf ? box->op.cap : 0));
+}
+
+/* Has the collector run, or raises for lack of memory, as for a value of this
+ * size. */
+static void make_room(lua_State *L, size_t size)
+{
+    if (!ph_runtime_of(L)->watcher)
+        return;
+    lua_newuserdatauv(L, size, 0);
+    lua_pop(L, 1);
+}
+
 /* The result may be asked for later and often: it must not lie in the port's
  * scratch buffer. */
 static void done(struct ph_op *op)
 {
     if (ph_op_keep(op) != PH_OK)
         op->status = PH_NOMEM;
+    account_data(ph_container_of(op, struct ph_box, op));
 }
 
 static void free_box(struct ph_op *op)
 {
+    struct ph_box *box = ph_container_of(op, struct ph_box, op);
+    if (box->link)
+        *box->link = box->next;
+    if (box->next)
+        box->next->link = box->link;
+    account(box, 0);
     ph_op_clear(op);
-    free(ph_container_of(op, struct box, op));
+    free(box);
+}
+
+/* Nobody holds it any more; the port finishes it. */
+static void orphan(struct ph_box *box)
+{
+    struct ph_box **list = &box->runtime->orphans;
+    box->op.done = free_box;
+    box->next = *list;
+    if (box->next)
+        box->next->link = &box->next;
+    box->link = list;
+    *list = box;
+    ph_op_cancel(&box->op);
+}
+
+static void disown(struct ph_box *box)
+{
+    account(box, 0);
+    box->runtime = NULL;
+}
+
+void ph_operation_abandon(struct ph_runtime *runtime)
+{
+    while (runtime->orphans) {
+        struct ph_box *box = runtime->orphans;
+        runtime->orphans = box->next;
+        box->next = NULL;
+        box->link = NULL;
+        disown(box);
+    }
 }
 
 /* ---- Starts ------------------------------------------------------------------- */
 
-/* Pushes a handle with an IDLE operation; its user value is the pipe. */
-static struct ph_op *push(lua_State *L)
+/* Pushes a handle with an IDLE operation, for `len` bytes to write; its user
+ * value is the pipe. */
+static struct ph_op *push(lua_State *L, size_t len)
 {
-    struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
+    struct handle *handle;
+    make_room(L, sizeof *handle->box + len);
+    handle = lua_newuserdatauv(L, sizeof *handle, 1);
     handle->box = NULL;
     luaL_setmetatable(L, PH_OPERATION);
     lua_pushvalue(L, 1);
@@ -63,7 +134,9 @@ static struct ph_op *push(lua_State *L)
     handle->box = calloc(1, sizeof *handle->box);
     if (!handle->box)
         luaL_error(L, "not enough memory");
+    handle->box->runtime = ph_runtime_of(L);
     handle->box->op.done = done;
+    account_data(handle->box);
     ph_made(L);
     return &handle->box->op;
 }
@@ -79,6 +152,8 @@ static int started(lua_State *L, struct ph_op *op, enum ph_status status)
         return ph_push_start_failure(L, status, 1);
     if (op->state == PH_OP_DONE)
         done(op);
+    else
+        account_data(ph_container_of(op, struct ph_box, op));
     return 1;
 }
 
@@ -90,7 +165,7 @@ static int read_op(lua_State *L)
     struct ph_op *op;
     luaL_argcheck(L, max > 0 && max <= INT32_MAX, 2,
                   "a number of bytes, 1 to 2147483647");
-    op = push(L);
+    op = push(L, 0);
     return started(L, op,
                    ph_read_start(op, self->pipe, PH_READ_SOME, (size_t)max,
                                  deadline));
@@ -100,7 +175,7 @@ static int receive_op(lua_State *L)
 {
     struct lua_pipe *self = ph_pipe_check(L, 1);
     int64_t deadline = ph_check_deadline(L, 2, self->timeout_ms);
-    struct ph_op *op = push(L);
+    struct ph_op *op = push(L, 0);
     return started(L, op,
                    ph_read_start(op, self->pipe, PH_READ_MESSAGE, 0,
                                  deadline));
@@ -116,7 +191,7 @@ static int start_send(lua_State *L, send_start start)
     const char *data = luaL_checklstring(L, 2, &len);
     struct lua_pipe *self = ph_pipe_check(L, 1);
     int64_t deadline = ph_check_deadline(L, 3, self->timeout_ms);
-    struct ph_op *op = push(L);
+    struct ph_op *op = push(L, len);
     return started(L, op, start(op, self->pipe, data, len, deadline));
 }
 
@@ -142,7 +217,7 @@ static int start_plain(lua_State *L, plain_start start)
 {
     struct lua_pipe *self = ph_pipe_check(L, 1);
     int64_t deadline = ph_check_deadline(L, 2, self->timeout_ms);
-    struct ph_op *op = push(L);
+    struct ph_op *op = push(L, 0);
     return started(L, op, start(op, self->pipe, deadline));
 }
 
@@ -237,16 +312,16 @@ static int op_close(lua_State *L)
 static int op_gc(lua_State *L)
 {
     struct handle *handle = luaL_checkudata(L, 1, PH_OPERATION);
-    struct box *box = handle->box;
+    struct ph_box *box = handle->box;
     handle->box = NULL;
     if (!box)
         return 0;
-    if (box->op.state == PH_OP_PENDING) {
-        box->op.done = free_box; /* the port finishes it */
-        ph_op_cancel(&box->op);
-    } else {
+    if (box->op.state == PH_OP_PENDING)
+        orphan(box);
+    else
         free_box(&box->op);
-    }
+    if (ph_runtime_of(L)->closing)
+        ph_operation_abandon(ph_runtime_of(L));
     return 0;
 }
 

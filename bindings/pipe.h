@@ -44,6 +44,11 @@ void ph_operation_open(lua_State *L);
 /* read_op, write_op … go into the table of pipe methods on top. */
 void ph_operation_methods(lua_State *L);
 
+struct ph_runtime;
+/* What is still pending of collected operations is on no account any more. For
+ * ph_generation_close, before the state is closed. */
+void ph_operation_abandon(struct ph_runtime *runtime);
+
 /* The signal of the operation at `index`, which lives as its handle does; NULL
  * if there is none at that index. */
 struct ph_signal *ph_operation_signal(lua_State *L, int index);

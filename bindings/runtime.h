@@ -54,6 +54,8 @@ struct ph_watcher {
     /* `status`, as of lua_pcall, is about to be reported: an error on top of
      * L's stack that comes from a limit is replaced by the sentence for it. */
     void (*explain)(struct ph_runtime *runtime, lua_State *L, int status);
+    /* The script holds `more` bytes (fewer, if negative) outside of its state. */
+    void (*held)(struct ph_runtime *runtime, ptrdiff_t more);
 };
 
 struct ph_runtime {
@@ -76,6 +78,7 @@ struct ph_runtime {
     size_t parked_count;
     bool closing; /* no new tasks */
     bool told;    /* of what is made: ph_made */
+    struct ph_box *orphans; /* pending operations without a handle */
     struct ph_signal idle; /* set while no task is left */
     /* One line; `fields` has field_count strings: key, value, key … */
     void (*log)(void *user, enum ph_level level, const char *text,

@@ -8,6 +8,7 @@
 #include "file.h"
 #include "lauxlib.h"
 #include "library.h"
+#include "pipe.h"
 #include "server.h"
 
 #define HOOKS "pipehost.hooks"
@@ -219,6 +220,7 @@ void ph_generation_close(struct ph_generation *generation)
 {
     generation->runtime.closing = true;
     ph_runtime_abandon(&generation->runtime);
+    ph_operation_abandon(&generation->runtime);
     ph_server_abandon(&generation->runtime);
     lua_close(generation->runtime.L);
     assert(generation->memory == 0);

@@ -30,7 +30,7 @@ struct ph_generation {
     struct ph_host *host;
     struct ph_generation *next;
     struct ph_log_origin origin;
-    size_t memory; /* bytes that its state holds */
+    size_t memory; /* bytes that its state holds, and operations of it */
     struct ph_limits limits;
 };
 

@@ -82,6 +82,10 @@ static void push_budget(lua_State *L, struct ph_generation *generation)
     int used = limits->loading_ms + ticker_of(generation)->used_ms;
     const char *when = "while loading";
     int budget = budget_of(generation, task);
+    if (limits->interrupted) {
+        lua_pushliteral(L, "interrupted");
+        return;
+    }
     if (loading && used < budget) {
         budget = limits->cpu_ms;
         when = "while loading, inside a function that cannot be left";
@@ -177,11 +181,24 @@ void ph_limits_check(lua_State *L)
     lua_error(L);
 }
 
+/* A task without a limit of time ends when the host is asked to stop. */
+static void look_for_stop(lua_State *L, struct ph_generation *generation)
+{
+    struct ph_task *task = generation->runtime.current;
+    if (!task || task->over || budget_of(generation, task) ||
+        !ph_port_stop_asked(generation->runtime.port))
+        return;
+    generation->limits.interrupted = true;
+    task->over = true;
+    note_place(&generation->limits, L);
+}
+
 static void on_count(lua_State *L, lua_Debug *ar)
 {
     struct ph_generation *generation = generation_of(ph_runtime_of(L));
     bool due = ticker_of(generation)->due;
     (void)ar;
+    look_for_stop(L, generation);
     if (ph_limits_over(L))
         set_hook(L);
     ph_limits_check(L);
@@ -222,6 +239,8 @@ static void set_ticker(struct ph_generation *generation, struct ph_task *task)
     ticker->used_ms = 0;
     ticker->stop_ms = left;
     ticker->due_ms = loading && left > PH_TICK_MS ? PH_TICK_MS : left;
+    if (!budget)
+        ticker->due_ms = PH_LOOK_MS;
 }
 
 /* What a task that passed its limit still runs after a wait (a <close> variable
@@ -235,8 +254,10 @@ static void begin_slice(struct ph_generation *generation, struct ph_task *task)
     limits->refused = false;
     if (task->host && !task->called)
         use_reserve(limits);
-    if (!task->over)
-        *limits->place = '\0';
+    if (task->over)
+        return;
+    *limits->place = '\0';
+    limits->interrupted = false;
 }
 
 static void enter(struct ph_runtime *runtime)
@@ -329,6 +350,11 @@ static const char *end_call(struct ph_runtime *runtime, lua_State *L,
     return code;
 }
 
+static void held(struct ph_runtime *runtime, ptrdiff_t more)
+{
+    generation_of(runtime)->memory += (size_t)more;
+}
+
 static const struct ph_watcher watcher = {
     .enter = enter,
     .leave = leave,
@@ -336,6 +362,7 @@ static const struct ph_watcher watcher = {
     .begin_call = begin_call,
     .end_call = end_call,
     .explain = explain,
+    .held = held,
 };
 
 static int call_done(lua_State *L, int status, lua_KContext outer)

@@ -24,6 +24,7 @@
 #define PH_LIMIT_LOAD_MS 2000
 #define PH_LIMIT_COMPILE_MS 80 /* of one source */
 #define PH_LIMIT_HOST_MS 2000   /* of the library's own code */
+#define PH_LOOK_MS 100          /* where there is no limit: for Ctrl-C */
 
 struct ph_generation;
 
@@ -65,6 +66,7 @@ struct ph_limits {
     bool tasks;     /* cpu_ms also holds outside of a server's calls */
     int task_ms;    /* the same where `tasks` is not set; 0: any time */
     int loading_ms; /* of computing, so far */
+    bool interrupted; /* by Ctrl-C, not by a limit */
     bool refused;   /* the last lack of memory was of our making */
     char place[96]; /* "file:line" where a limit was passed, or "" */
 };

@@ -45,6 +45,7 @@ struct ph_port {
     void *log_user;
     void (*on_signal)(void *user, enum ph_signal_kind kind);
     void *on_signal_user;
+    bool stopping; /* a stop has arrived */
 };
 
 struct ph_pipe {
@@ -143,7 +144,10 @@ void ph_backend_wake(struct ph_port *port);
 /* The monotonic clock in microseconds. */
 int64_t ph_backend_clock(void);
 
-/* See ph_port_watch_signals; calls port->on_signal inside ph_backend_poll. */
+/* A stop that has come and has not been delivered yet. */
+bool ph_backend_stop_asked(struct ph_port *port);
+
+/* See ph_port_watch_signals; calls ph_port_signalled inside ph_backend_poll. */
 enum ph_status ph_backend_watch_signals(struct ph_port *port, long *os);
 
 /* A zeroed pipe of the back end's size. NULL: no memory. */
@@ -305,6 +309,9 @@ void ph_pipe_write_done(struct ph_pipe *pipe, enum ph_status status, long os);
 
 /* A flush or available that was PENDING in the system has ended. */
 void ph_op_system_done(struct ph_op *op, enum ph_status status, long os);
+
+/* A signal has come: calls back. */
+void ph_port_signalled(struct ph_port *port, enum ph_signal_kind kind);
 
 /* A client may be there to accept. */
 void ph_listener_ready(struct ph_listener *listener);

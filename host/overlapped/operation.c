@@ -161,6 +161,15 @@ void ph_op_started(struct ph_op *op)
     op->starting = false;
 }
 
+/* What was written may be long, and its operation may be kept. */
+static void drop_output(struct ph_op *op)
+{
+    free(op->buf);
+    op->buf = NULL;
+    op->out = NULL;
+    op->cap = 0;
+}
+
 void ph_op_end(struct ph_op *op, enum ph_status status)
 {
     struct ph_pipe *pipe = op->pipe;
@@ -169,6 +178,8 @@ void ph_op_end(struct ph_op *op, enum ph_status status)
     unpoke(op);
     op->state = PH_OP_DONE;
     op->status = status;
+    if (op->kind == PH_OP_WRITE)
+        drop_output(op);
     op->port->counts.operations--;
     op->signal.set = true;
     if (op->signal.waiters)

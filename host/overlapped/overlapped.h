@@ -131,6 +131,11 @@ enum ph_status ph_port_watch_signals(struct ph_port *port,
                                                     enum ph_signal_kind),
                                      void *user, long *os);
 
+/* Has PH_SIGNAL_STOP come, or arrived already? For what computes for a long
+ * time inside of ph_port_run. When it does not look either, the third signal
+ * ends the process. */
+bool ph_port_stop_asked(struct ph_port *port);
+
 /* ---- Timers --------------------------------------------------------- */
 
 /* Embedded in its owner; zeroed before first use. */

@@ -140,6 +140,17 @@ void ph_port_post(struct ph_port *port, struct ph_post *post)
         ph_backend_wake(port);
 }
 
+bool ph_port_stop_asked(struct ph_port *port)
+{
+    return port->stopping || (port->on_signal && ph_backend_stop_asked(port));
+}
+
+void ph_port_signalled(struct ph_port *port, enum ph_signal_kind kind)
+{
+    port->stopping |= kind == PH_SIGNAL_STOP;
+    port->on_signal(port->on_signal_user, kind);
+}
+
 enum ph_status ph_port_watch_signals(struct ph_port *port,
                                      void (*arrive)(void *user,
                                                     enum ph_signal_kind),

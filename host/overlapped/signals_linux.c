@@ -10,8 +10,11 @@
 
 #include "system_linux.h"
 
-/* All that a handler can reach: where it writes. */
-static volatile sig_atomic_t write_end = -1;
+#define STOPS_MAX 3
+
+/* All that a handler can reach: where it writes, and how many asks for a stop
+ * the port has not taken yet. */
+static volatile sig_atomic_t write_end = -1, stops;
 
 static void on_signal(int number)
 {
@@ -19,6 +22,11 @@ static void on_signal(int number)
     unsigned char byte = (unsigned char)number;
     ssize_t put = write((int)write_end, &byte, 1);
     (void)put; /* a full pipe: many of them are on their way already */
+    /* The port does not come to take them: something in C goes on for ever. */
+    if (number != SIGHUP && ++stops >= STOPS_MAX) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     errno = error;
 }
 
@@ -29,9 +37,9 @@ static void arrived(struct watch *watch, uint32_t events)
     unsigned char numbers[64];
     ssize_t got = read(watch->fd, numbers, sizeof numbers);
     (void)events;
+    stops = 0;
     for (ssize_t i = 0; i < got; i++)
-        port->base.on_signal(port->base.on_signal_user, numbers[i] == SIGHUP
-                                                            ? PH_SIGNAL_RELOAD
+        ph_port_signalled(&port->base, numbers[i] == SIGHUP ? PH_SIGNAL_RELOAD
                                                             : PH_SIGNAL_STOP);
 }
 
@@ -62,6 +70,12 @@ enum ph_status ph_backend_watch_signals(struct ph_port *base, long *os)
         return PH_OK;
     *os = errno;
     return PH_SYSTEM;
+}
+
+bool ph_backend_stop_asked(struct ph_port *port)
+{
+    (void)port; /* there is one that watches */
+    return stops > 0;
 }
 
 void ph_signals_close(struct linux_port *port)

@@ -4,6 +4,7 @@
 /* How long the system is kept from ending the process, so that the port can
  * drain; it gives 5 s. */
 #define DRAIN_MS 4000
+#define STOPS_MAX 3
 
 /* The console's handler gets no argument and runs in a thread of its own. */
 static struct {
@@ -14,13 +15,17 @@ static struct {
 static BOOL WINAPI on_event(DWORD event)
 {
     BOOL taken;
+    int before = 0;
     AcquireSRWLockShared(&console.lock);
     taken = console.port != NULL;
     if (taken) {
-        atomic_fetch_add(&console.port->stops, 1);
+        before = atomic_fetch_add(&console.port->stops, 1);
         ph_backend_wake(&console.port->base);
     }
     ReleaseSRWLockShared(&console.lock);
+    /* The port does not come to take them: something in C goes on for ever. */
+    if (before + 1 >= STOPS_MAX)
+        return FALSE;
     /* After the return of these the process is ended; leaving main ends this
      * thread as well. */
     if (taken && event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT)
@@ -51,11 +56,16 @@ enum ph_status ph_backend_watch_signals(struct ph_port *port, long *os)
     return error == ERROR_SUCCESS ? PH_OK : PH_SYSTEM;
 }
 
+bool ph_backend_stop_asked(struct ph_port *port)
+{
+    return atomic_load(&win_port(port)->stops) > 0;
+}
+
 void ph_win_signals_deliver(struct win_port *port)
 {
     struct ph_port *base = &port->base;
     for (int stops = atomic_exchange(&port->stops, 0); stops > 0; stops--)
-        base->on_signal(base->on_signal_user, PH_SIGNAL_STOP);
+        ph_port_signalled(base, PH_SIGNAL_STOP);
 }
 
 void ph_win_signals_close(struct win_port *port)

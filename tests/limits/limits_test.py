@@ -123,6 +123,9 @@ EITHER = {
     "load_reader": (BUDGET, ERROR),
     "recursion": (BUDGET, ERROR),
     "memory": (BUDGET, NOMEM),
+    "writes_kept": (BUDGET, NOMEM),
+    "writes_forgotten": (BUDGET, NOMEM),
+    "results_kept": (BUDGET, NOMEM),
     "leak": (BUDGET, NOMEM),
 }
 

@@ -489,6 +489,36 @@ function ways.memory_caught()
   return tostring(ok) .. " " .. tostring(message)
 end
 
+-- Data on its way is memory of the script, though not in its state.
+local function pair()
+  local name = pipehost.config.first .. "-pair"
+  local server = assert(pipehost.pipe.create(name, {}))
+  local client = assert(pipehost.pipe.open(name))
+  assert(server:connect(5000))
+  return server, client
+end
+
+function ways.writes_kept()
+  local server, client = pair()
+  local ops = { client }
+  while true do ops[#ops + 1] = server:write_op(("x"):rep(60000)) end
+end
+
+function ways.writes_forgotten()
+  local server, client = pair()
+  while client do server:write_op(("x"):rep(60000)) end
+end
+
+function ways.results_kept()
+  local server, client = pair()
+  local ops = {}
+  while true do
+    assert(client:send(("x"):rep(60000)))
+    ops[#ops + 1] = server:receive_op()
+    assert(ops[#ops]:wait(5000))
+  end
+end
+
 local kept = {}
 function ways.leak()
   while true do kept[#kept + 1] = ("x"):rep(8e6 + #kept) end

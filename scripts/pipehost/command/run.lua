@@ -54,8 +54,13 @@ local function finish(generation, verbose)
     task:cancel()
     return common.FAILED
   end
-  signal:cancel()
   local _, ok, result = task:wait()
+  -- What computed without waiting has seen the signal first.
+  if not ok and signal:wait(1) then
+    common.complain(result)
+    return common.FAILED
+  end
+  signal:cancel()
   if ok then
     tell_of_servers(generation)
     local status, message = M.status_of(result)
