@@ -12,6 +12,7 @@ enum close_phase { DRAINS, FLUSHES };
 
 static void finish_flush(struct ph_op *op, enum ph_status status)
 {
+    assert(!op->system); /* the back end holds nothing of it any more */
     ph_queue_remove(&op->pipe->flushes, op);
     ph_op_end(op, status);
 }
@@ -31,6 +32,7 @@ static enum ph_status flush_once(struct ph_op *op)
  * there will not be, or that try was the last one. */
 static void await_system(struct ph_op *op)
 {
+    assert(op->system);
     if (op->ending != PH_OK)
         ph_backend_cancel_system(op);
     else if (op->deadline != PH_NOW)
@@ -76,6 +78,8 @@ enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
 static void finish_close(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
+    assert(pipe->closing == op && pipe->live == 1);
+    assert(!pipe->reads.head && !pipe->writes.head && !pipe->flushes.head);
     pipe->closing = NULL;
     ph_pipe_detach(pipe);
     op->why = NULL;
@@ -117,6 +121,7 @@ static void flush_closing(struct ph_op *op)
 /* Everything else has ended. */
 static void drained(struct ph_op *op)
 {
+    assert(op->pipe->state == PH_PIPE_CLOSED && !op->pipe->connecting);
     if (op->phase == DRAINS) {
         op->phase = FLUSHES;
         op->deadline = op->flush_deadline;
@@ -172,6 +177,7 @@ enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
 
 void ph_op_system_done(struct ph_op *op, enum ph_status status, long os)
 {
+    assert(op->state == PH_OP_PENDING && op->system && status != PH_PENDING);
     op->system = NULL;
     op->os = os;
     if (op->kind == PH_OP_AVAILABLE) {

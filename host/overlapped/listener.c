@@ -66,6 +66,7 @@ void ph_listeners_free(struct ph_port *port)
 static void join(struct ph_pipe *pipe, struct ph_listener *listener,
                  size_t max_message)
 {
+    assert(pipe->state == PH_PIPE_NEW && !pipe->listener && !listener->closed);
     pipe->server = true;
     pipe->listener = listener;
     pipe->name = listener->name;
@@ -161,10 +162,12 @@ static bool full(const struct ph_listener *listener)
 static void finish_connect(struct ph_op *op, enum ph_status status)
 {
     struct ph_pipe *pipe = op->pipe;
+    assert(pipe->connecting == op);
     ph_queue_remove(&pipe->listener->waiting, op);
     pipe->connecting = NULL;
     if (status == PH_OK) {
         assert(pipe->state != PH_PIPE_CLOSED);
+        assert(pipe->attached && !pipe->taken);
         pipe->state = PH_PIPE_CONNECTED;
         pipe->taken = true;
         pipe->listener->taken++;
@@ -178,6 +181,7 @@ static bool serve_head(struct ph_listener *listener)
     struct ph_op *op = listener->waiting.head;
     enum ph_status status;
     if (op->pipe->state == PH_PIPE_CLOSED) {
+        assert(op->ending != PH_OK);
         finish_connect(op, op->ending); /* the client is another's */
         return true;
     }
@@ -210,6 +214,7 @@ static void update(struct ph_listener *listener)
 /* The last instance gives the name back. */
 static void leave(struct ph_listener *listener)
 {
+    assert(listener->instances);
     if (--listener->instances)
         update(listener);
     else if (listener->gone)

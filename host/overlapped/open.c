@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Create, open and available: tried at once and then by timer, so that the loop
  * never blocks and a pipe that appears later is found. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 static void finish(struct ph_op *op, enum ph_status status)
 {
     struct ph_pipe *pipe = op->pipe;
+    assert(!op->system);
     if (pipe && pipe->connecting == op)
         pipe->connecting = NULL;
     if (status == PH_OK && op->kind == PH_OP_OPEN)
@@ -116,6 +118,7 @@ static enum ph_status no_memory(const struct request *request)
 /* The begun operation owns the request from here. */
 static enum ph_status launch(struct ph_op *op, struct request request)
 {
+    assert(!op->name && !op->options && request.name);
     op->name = request.name;
     op->options = request.options;
     if (op->pipe)

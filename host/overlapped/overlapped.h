@@ -633,7 +633,7 @@ struct ph_pipe *ph_process_stdio(const struct ph_process *process, int stream);
  * on. */
 struct ph_signal *ph_process_ended(struct ph_process *process);
 
-/* How it ended; all zero while ph_process_ended is not set. */
+/* How it ended, once ph_process_ended is set. */
 struct ph_exit ph_process_exit(const struct ph_process *process);
 
 /* Set once nothing of the tree runs any more. */

@@ -17,6 +17,7 @@ struct ph_pipe *ph_pipe_new(struct ph_port *port)
 
 void ph_pipe_retain(struct ph_pipe *pipe)
 {
+    assert(pipe->owners); /* without one it may be on its way out */
     pipe->owners++;
 }
 
@@ -82,6 +83,7 @@ static void drop_old_client(struct ph_pipe *pipe)
 
 void ph_pipe_detach(struct ph_pipe *pipe)
 {
+    assert(!pipe->reading && !pipe->writing);
     /* The place is given back first: a successor listens before the handle is
      * closed, so that the name never vanishes in between. */
     ph_listener_untake(pipe);
@@ -190,6 +192,7 @@ enum ph_status ph_pipe_disconnect(struct ph_pipe *pipe, const char **why)
         *why = "nobody is connected (536)";
     if (!pipe->server || pipe->state != PH_PIPE_CONNECTED)
         return PH_MISUSE;
+    assert(pipe->attached && pipe->listener);
     pipe->state = PH_PIPE_DISCONNECTED;
     ph_backend_disconnect(pipe);
     ph_queue_end(&pipe->reads, PH_CLOSED);

@@ -18,10 +18,13 @@ static size_t held(const struct ph_pipe *pipe)
     return pipe->in.end - pipe->in.start;
 }
 
+/* Appends to what is held. What was served before it makes room first: a
+ * stream of lines would else walk through memory. */
 static enum ph_status hold(struct ph_pipe *pipe, const unsigned char *bytes,
                            size_t len)
 {
     struct ph_buffer *in = &pipe->in;
+    assert(in->start <= in->end && in->end <= in->cap);
     if (in->start && in->start + len > in->cap - in->end + in->start) {
         memmove(in->bytes, in->bytes + in->start, held(pipe));
         in->end -= in->start;
@@ -46,6 +49,7 @@ static enum ph_status hold(struct ph_pipe *pipe, const unsigned char *bytes,
 static void serve_held(struct ph_op *op, size_t len, size_t skip)
 {
     struct ph_buffer *in = &op->pipe->in;
+    assert(len + skip <= held(op->pipe));
     op->data = in->bytes + in->start;
     op->len = len;
     in->start += len + skip;
@@ -73,15 +77,17 @@ static bool serve_line(struct ph_op *op, enum ph_status *status)
         have > pipe->in_scanned
             ? memchr(from + pipe->in_scanned, '\n', have - pipe->in_scanned)
             : NULL;
-    if ((end ? (size_t)(end - from) : have) > pipe->max_message) {
+    size_t len = end ? (size_t)(end - from) : have;
+    /* A CR that is the last byte so far may be the line's end, no part of it.
+     */
+    bool cr = len && from[len - 1] == '\r';
+    if (len - cr > pipe->max_message) {
         *status = PH_TOOBIG;
         return true;
     }
     pipe->in_scanned = have;
     if (!end)
         return false;
-    size_t len = (size_t)(end - from);
-    bool cr = len && from[len - 1] == '\r';
     serve_held(op, len - cr, 1u + cr);
     return true;
 }

@@ -83,6 +83,7 @@ void ph_timer_stop(struct ph_port *port, struct ph_timer *timer)
     if (!timer->link)
         return;
     struct ph_timer *children = meld_list(timer->child);
+    assert(port->counts.timers && *timer->link == timer);
     *timer->link = timer->next;
     if (timer->next)
         timer->next->link = timer->link;
@@ -98,6 +99,7 @@ void ph_timers_fire(struct ph_port *port)
     while (port->timers && port->timers->at <= now) {
         struct ph_timer *timer = port->timers;
         ph_timer_stop(port, timer);
+        assert(!timer->link && !timer->child);
         timer->fire(timer);
         if (ph_port_late(begin))
             break;

@@ -33,6 +33,7 @@ static void link_waiters(struct ph_wait *wait)
     for (size_t i = 0; i < wait->count; i++) {
         struct ph_waiter *waiter = &wait->waiters[i];
         struct ph_signal *signal = wait->signals[i];
+        assert(!waiter->link);
         waiter->wait = wait;
         waiter->next = signal->waiters;
         if (waiter->next)
@@ -59,12 +60,15 @@ static void end_soon(struct ph_wait *wait, enum ph_status status)
 
 static void time_up(struct ph_timer *timer)
 {
+    assert(ph_container_of(timer, struct ph_wait, timer)->state ==
+           PH_WAIT_RUNS);
     end_soon(ph_container_of(timer, struct ph_wait, timer), PH_PENDING);
 }
 
 void ph_wait_start(struct ph_wait *wait, int64_t deadline)
 {
-    assert(wait->state != PH_WAIT_RUNS);
+    assert(wait->state != PH_WAIT_RUNS && !wait->ready_link);
+    assert(wait->port && wait->count);
     wait->state = PH_WAIT_ENDED;
     wait->status = PH_OK;
     if (holds(wait, &wait->index))
@@ -120,6 +124,7 @@ void ph_waits_run(struct ph_port *port)
     while (port->ending) {
         struct ph_wait *wait = port->ending;
         size_t index = wait->index;
+        assert(wait->state == PH_WAIT_RUNS && index < wait->count);
         unlink_ready(wait);
         unlink_waiters(wait);
         /* An event may have been reset since: the one that ended it counts. */

@@ -25,6 +25,7 @@ static void finish(struct ph_op *op, enum ph_status status)
 /* The write that was asked to end was (or may have been) in the system. */
 static void finish_torn(struct ph_op *op)
 {
+    assert(op->ending != PH_OK && !op->pipe->writing);
     bool torn = op->ending != PH_CLOSED; /* else it is disconnected */
     op->pipe->write_torn |= torn;
     op->pipe->transact_torn |= torn && op->kind == PH_OP_TRANSACT;
@@ -35,6 +36,7 @@ static void finish_torn(struct ph_op *op)
 static void written(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
+    assert(op->out_done == op->out_len);
     if (op->kind != PH_OP_TRANSACT) {
         finish(op, PH_OK);
         return;
@@ -63,6 +65,7 @@ static void failed(struct ph_op *op, enum ph_status status)
 static bool drive(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
+    assert(pipe->writes.head == op && !pipe->writing && pipe->attached);
     enum ph_status status = ph_backend_write(pipe, op, &op->os);
     if (status == PH_PENDING) {
         pipe->writing = true;

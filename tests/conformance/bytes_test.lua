@@ -107,6 +107,25 @@ function tests.test_a_line_over_the_limit()
 end
 
 -- The limit of lines is not one of the system's messages.
+function tests.test_a_line_at_the_limit_with_any_end()
+  local line = ("x"):rep(100)
+  local server, client = ends.pair({ mode = "byte", max_message = 100 }, { mode = "byte" })
+  for _, ending in ipairs { "\n", "\r\n" } do
+    assert(client:write(line .. ending))
+    t.assertEquals(server:read_line(5000), line)
+    local reader = pipe.spawn(server.read_line, server, 5000)
+    for piece in (line .. ending):gmatch "." do
+      assert(client:write(piece))
+      pipe.sleep(0)
+    end
+    t.assertEquals(ends.join(reader), line)
+  end
+  assert(client:write(line .. "\r"))
+  ends.fails("timeout", server:read_line(20))
+  assert(client:write "y")
+  ends.fails("toobig", server:read_line(5000))
+end
+
 function tests.test_a_very_long_line()
   local size = 6 << 20
   local limit = { mode = "byte", max_message = size }
