@@ -5,6 +5,7 @@
 
 #include "pipe.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "lauxlib.h"
@@ -71,6 +72,7 @@ static void make_room(lua_State *L, size_t size)
  * scratch buffer. */
 static void done(struct ph_op *op)
 {
+    assert(op->state == PH_OP_DONE);
     if (ph_op_keep(op) != PH_OK)
         op->status = PH_NOMEM;
     account_data(ph_container_of(op, struct ph_box, op));
@@ -79,6 +81,7 @@ static void done(struct ph_op *op)
 static void free_box(struct ph_op *op)
 {
     struct ph_box *box = ph_container_of(op, struct ph_box, op);
+    assert(op->state != PH_OP_PENDING); /* else it is the port's */
     if (box->link)
         *box->link = box->next;
     if (box->next)
@@ -150,6 +153,7 @@ static int started(lua_State *L, struct ph_op *op, enum ph_status status)
         return luaL_error(L, "pipe %s: %s", ph_pipe_name(L, 1), op->why);
     if (status != PH_OK)
         return ph_push_start_failure(L, status, 1);
+    assert(op->state != PH_OP_IDLE);
     if (op->state == PH_OP_DONE)
         done(op);
     else

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "outcome.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "lauxlib.h"
@@ -63,6 +64,7 @@ static void push_sentence(lua_State *L, const struct failure *failure)
 
 static int push_failure(lua_State *L, const struct failure *failure)
 {
+    assert(failure->status != PH_OK && failure->status != PH_MISUSE);
     lua_pushnil(L);
     lua_pushstring(L, ph_status_name(failure->status));
     lua_createtable(L, 0, 6);

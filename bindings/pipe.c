@@ -46,6 +46,7 @@ struct lua_pipe *ph_pipe_push(lua_State *L, int name)
 
 static int finish(lua_State *L, struct ph_task *task)
 {
+    assert(task->call.state == PH_OP_DONE);
     int values = ph_push_result(L, &task->call, 1);
     ph_op_clear(&task->call);
     return values;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks, events, time, and waits for one or many of them. */
+#include <assert.h>
 #include <string.h>
 
 #include "lauxlib.h"
@@ -47,6 +48,7 @@ static int push_end(lua_State *L, struct ph_task *task)
 {
     lua_State *co = task->co;
     int count = task->failed ? 1 : task->results;
+    assert(task->state == PH_TASK_DONE && lua_gettop(co) >= count);
     task->observed = true;
     /* Not luaL_checkstack for both: an error raised in a coroutine that nobody
      * resumes ends the process. */
@@ -390,6 +392,7 @@ static int resume(lua_State *L, lua_State *co, int args)
 {
     struct ph_runtime *runtime = ph_runtime_of(L);
     struct ph_task *task = runtime->current;
+    assert(lua_gettop(L) == 1 && lua_tothread(L, 1) == co);
     bool fixed = task && !lua_isyieldable(L);
     int results = 0;
     int status;

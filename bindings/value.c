@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "value.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,13 +177,14 @@ const char *ph_value_encode(lua_State *L, int index, struct ph_value *value)
 
 struct decoder {
     lua_State *L;
-    const unsigned char *at;
+    const unsigned char *at, *end;
     int seen; /* stack index: number -> table */
     lua_Integer tables;
 };
 
 static void take(struct decoder *d, void *out, size_t len)
 {
+    assert(len <= (size_t)(d->end - d->at));
     memcpy(out, d->at, len);
     d->at += len;
 }
@@ -252,10 +254,11 @@ static bool decode(struct decoder *d)
 int ph_value_decode(lua_State *L, const struct ph_value *value)
 {
     struct decoder d = {.L = L, .at = value->bytes};
+    d.end = value->bytes + value->len;
     int count = 0;
     lua_newtable(L);
     d.seen = lua_gettop(L);
-    while (d.at < value->bytes + value->len) {
+    while (d.at < d.end) {
         /* Tables are numbered anew for each value. */
         d.tables = 0;
         luaL_checkstack(L, 2, NULL);

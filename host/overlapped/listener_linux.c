@@ -91,6 +91,7 @@ static enum ph_status take_lock(struct linux_listener *listener, long *os,
                                 const char **why)
 {
     char path[LOCK_PATH_SIZE];
+    assert(listener->lock < 0);
     lock_path(listener, path);
     for (int i = 0; i < LOCK_TRIES; i++) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -223,6 +224,7 @@ static void resume(struct ph_timer *timer)
 {
     struct linux_listener *listener =
         ph_container_of(timer, struct linux_listener, resume);
+    assert(listener->exhausted && listener->watch.fd >= 0);
     listener->exhausted = false;
     ph_listener_ready(&listener->base);
 }
@@ -384,6 +386,7 @@ enum ph_status ph_backend_accept(struct ph_listener *base, struct ph_pipe *pipe,
                                  long *os)
 {
     struct linux_listener *listener = linux_listener_of(base);
+    assert(listener->watch.fd >= 0 && !pipe->attached);
     if (listener->exhausted)
         return PH_PENDING;
     for (int i = 0; i < REFUSALS; i++) {

@@ -231,6 +231,7 @@ static struct instance *arrived_pop(struct win_listener *w)
     struct instance *instance = w->arrived;
     if (!instance)
         return NULL;
+    assert(w->ready && !instance->io.pending);
     w->arrived = instance->next;
     if (!w->arrived)
         w->arrived_end = &w->arrived;
@@ -242,6 +243,7 @@ static struct instance *arrived_pop(struct win_listener *w)
 static void settle(struct instance *instance, DWORD error)
 {
     struct win_listener *w = instance->listener;
+    assert(*instance->link == instance && !instance->io.pending && w->ready);
     *instance->link = instance->next;
     if (instance->next)
         instance->next->link = instance->link;

@@ -145,6 +145,7 @@ enum ph_status ph_socket_address(const char *folder, const char *name,
 {
     const char *plain = plain_part(name);
     int len;
+    assert(*plain); /* ph_name_check has seen it */
     memset(out, 0, sizeof *out);
     out->sun_family = AF_UNIX;
     if (name[0] == '/') {

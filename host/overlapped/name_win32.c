@@ -3,6 +3,7 @@
 #include "system_win32.h"
 
 #include <aclapi.h>
+#include <assert.h>
 #include <sddl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,7 @@ enum ph_status ph_win_descriptor(struct win_port *port,
                                  const char **why)
 {
     bool given = options->access == PH_ACCESS_SDDL;
+    assert(!given || options->sddl);
     wchar_t *text;
     DWORD error = ERROR_SUCCESS;
     if (options->access == PH_ACCESS_UIDS) {
@@ -247,6 +249,7 @@ enum ph_status ph_backend_peer(struct ph_pipe *pipe, struct ph_peer *out,
                                long *os)
 {
     HANDLE handle = win_pipe(pipe)->handle;
+    assert(pipe->attached);
     ULONG pid = 0;
     BOOL known = pipe->server ? GetNamedPipeClientProcessId(handle, &pid)
                               : GetNamedPipeServerProcessId(handle, &pid);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -67,8 +68,8 @@ static enum ph_status connected(struct visitor *visitor, int fd,
                                 const struct sockaddr_un *address, bool ours)
 {
     struct ph_pipe *pipe = visitor->pipe;
-    enum ph_status status = ph_socket_prepare(fd, visitor->options->max_message,
-                                              &visitor->why);
+    enum ph_status status =
+        ph_socket_prepare(fd, visitor->options->max_message, &visitor->why);
     if (status == PH_OK && !trusted(fd, ours, visitor->options)) {
         visitor->why = "its server runs as another user";
         status = PH_DENIED;
@@ -121,6 +122,7 @@ enum ph_status ph_backend_open(struct ph_pipe *pipe, const char *name,
     struct visitor visitor = {
         .visit = visit_open, .pipe = pipe, .options = options};
     enum ph_status status = visit_all(&visitor, name);
+    assert(pipe->attached == (status == PH_OK));
     *os = status == PH_OK ? 0 : visitor.os;
     *why = status == PH_OK || status == PH_ABSENT ? NULL : visitor.why;
     return status;

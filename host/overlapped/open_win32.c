@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "system_win32.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <winternl.h>
@@ -110,6 +111,7 @@ enum ph_status ph_backend_open(struct ph_pipe *pipe, const char *name,
     if (!path)
         return PH_NOMEM;
     status = open_path(pipe, path, options, os, why);
+    assert(pipe->attached == (status == PH_OK));
     if (status != PH_OK) {
         free(path);
         return status;
@@ -174,6 +176,7 @@ static DWORD ask(struct win_port *port, struct available *a)
 {
     struct win_io *io = &a->request.io;
     NTSTATUS status;
+    assert(!io->pending);
     io->ov = (OVERLAPPED){0};
     io->ov.Internal = (ULONG_PTR)STATUS_PENDING;
     status = NtFsControlFile(port->root, NULL, NULL, &io->ov,
@@ -194,6 +197,7 @@ static void available_arrived(struct win_io *io, DWORD error, DWORD bytes)
     struct win_request *request = ph_container_of(io, struct win_request, io);
     struct available *a = ph_container_of(request, struct available, request);
     struct ph_op *op = request->op;
+    assert(op->system == request);
     (void)bytes;
     if (error == ERROR_SEM_TIMEOUT) {
         error = op->ending == PH_OK ? ask(win_port(op->port), a)

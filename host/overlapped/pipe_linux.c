@@ -183,6 +183,7 @@ static ssize_t send_some(struct linux_pipe *pipe, const unsigned char *bytes,
 static enum ph_status put(struct linux_pipe *pipe, struct ph_op *op, long *os)
 {
     bool message = pipe->base.mode == PH_MODE_MESSAGE;
+    assert(op->out && op->out_done <= op->out_len);
     while (op->out_done < op->out_len || (message && !op->out_len)) {
         ssize_t sent =
             send_some(pipe, op->out + op->out_done, op->out_len - op->out_done);

@@ -228,6 +228,7 @@ static void write_arrived(struct win_io *io, DWORD error, DWORD bytes)
 {
     struct win_pipe *w = ph_container_of(io, struct win_pipe, write);
     struct ph_op *op = w->written;
+    assert(op && op == w->base.writes.head);
     w->written = NULL;
     if (error == ERROR_SUCCESS) {
         assert(bytes == op->out_len - op->out_done);

@@ -17,6 +17,7 @@ enum ph_status ph_watch_arm(struct ph_port *port, struct watch *watch,
 {
     struct epoll_event event = {.events = events, .data.ptr = watch};
     int how = EPOLL_CTL_MOD;
+    assert(watch->fd >= 0 && watch->ready);
     if (watch->armed == events)
         return PH_OK;
     if (!watch->armed)
@@ -96,6 +97,7 @@ void ph_backend_port_close(struct ph_port *port)
 
 static int wait_ms(int64_t wait_us)
 {
+    assert(wait_us >= 0); /* -1 would be for ever */
     if (wait_us == PH_FOREVER)
         return -1;
     if (wait_us > INT64_C(3600000000))

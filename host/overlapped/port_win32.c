@@ -131,6 +131,7 @@ static DWORD milliseconds(int64_t wait_us)
 static DWORD fetch(struct win_port *w, DWORD wait_ms)
 {
     ULONG count = 0;
+    assert(w->next <= w->count && w->count <= WIN_PACKETS);
     if (w->next == w->count)
         w->next = w->count = 0;
     if (w->count == WIN_PACKETS)

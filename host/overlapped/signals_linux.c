@@ -3,6 +3,7 @@
  * Signals arrive through a pipe that their handler writes to. A handler, unlike
  * a blocked signal, is not inherited by programs that scripts start.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -36,6 +37,7 @@ static void arrived(struct watch *watch, uint32_t events)
         ph_container_of(watch, struct linux_port, signals);
     unsigned char numbers[64];
     ssize_t got = read(watch->fd, numbers, sizeof numbers);
+    assert(port->base.on_signal);
     (void)events;
     stops = 0;
     for (ssize_t i = 0; i < got; i++)

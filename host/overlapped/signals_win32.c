@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "system_win32.h"
 
+#include <assert.h>
+
 /* How long the system is kept from ending the process, so that the port can
  * drain; it gives 5 s. */
 #define DRAIN_MS 4000
@@ -64,6 +66,7 @@ bool ph_backend_stop_asked(struct ph_port *port)
 void ph_win_signals_deliver(struct win_port *port)
 {
     struct ph_port *base = &port->base;
+    assert(base->on_signal || !atomic_load(&port->stops));
     for (int stops = atomic_exchange(&port->stops, 0); stops > 0; stops--)
         ph_port_signalled(base, PH_SIGNAL_STOP);
 }
