@@ -172,6 +172,15 @@ class Sources(cli.Case):
                     commands=["run"],
                 )
 
+    def test_unknown_field_of_a_server(self):
+        self.shows(
+            'local server = require("pipehost").server { name = "x", on_message = print }\nserver:brodcast()',
+            r"wrong\.lua:2: a server has no 'brodcast' \(did you mean 'broadcast'\?\)$",
+            "    2 | server:brodcast()",
+            "      |        ^",
+            commands=["check", "serve"],
+        )
+
     def test_unknown_fields_of_pipes(self):
         name = self.pipe_name()
         text = f"""

@@ -12,7 +12,7 @@ local INTERNAL = {
   ["server:"] = {
     "new", "core_options", "refuse_new", "finish_clients", "status", "may_adopt",
   },
-  ["server."] = { "key", "options", "place", "path", "state", "stopped" },
+  ["server."] = { "key", "options", "place", "path", "core", "state", "stopped" },
   ["hex."] = { "digits", "text", "difference" },
   ["s."] = { "layout", "codec" },
   ["s:"] = { "try_pack" },
@@ -65,7 +65,7 @@ end
 
 -- The types that C and the library make, with the prefix of their names.
 local TYPES = {
-  ["an operation"] = "op:", ["a task"] = "task:", ["an event"] = "event:",
+  ["an operation"] = "op:", ["a task"] = "task:", ["an event"] = "event:", ["a server"] = "server:",
   ["pipehost"] = "pipehost.", ["pipehost.pipe"] = "pipe.", ["pipehost.log"] = "log.",
   ["pipehost.steps"] = "steps.", ["pipehost.test"] = "t.",
   ["a struct"] = "s:",
@@ -88,7 +88,6 @@ local function add_objects(names)
   add_table(names, "s.", struct)
   add_table(names, "s:", getmetatable(struct))
   local server = require "pipehost.server.object"
-  add_table(names, "server:", server)
   add_table(names, "server.", server.new { name = t.name() })
   for _, field in ipairs(core.connection_fields) do
     names["conn." .. field] = ""

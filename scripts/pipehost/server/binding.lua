@@ -35,7 +35,7 @@ end
 function M.prepare(server, timeout)
   if core.service(server.key) then
     local info = adjust(server)
-    server.core = info == nil and core.server(server:core_options()) or nil
+    server.core = info == nil and core.server(server:core_options()) or false
     return info
   end
   local instance, _, info = pipe.create(server.name, create_options(server, timeout))

@@ -14,7 +14,6 @@ local MAX_MESSAGE = 65536
 ---@class pipehost.server
 ---@field name string
 local Server = {}
-Server.__index = Server
 
 ---@param options table checked already
 ---@return pipehost.server
@@ -26,6 +25,8 @@ function Server.new(options)
     place = core.place(), -- of its declaration
     state = "declared",
     stopped = pipe.event(),
+    core = false, -- until it is bound or takes over
+    path = false,
   }, Server)
 end
 
@@ -143,5 +144,7 @@ end
 function Server:__tostring()
   return "server " .. self.name
 end
+
+Server.__index = core.index(Server, "a server")
 
 return Server
