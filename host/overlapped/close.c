@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Flush, and close with its drain. */
+/*
+ * Flush, and close with its drain.
+ *
+ * A close has two phases. It DRAINS: reads, connects and flushes are asked to
+ * end, own writes have PH_CLOSE_DRAIN_US to get into the system, then they are
+ * asked to end too. When it is the only operation left (live == 1) it FLUSHES,
+ * if that was asked for: until the peer has read everything, or the time for
+ * that is over. Then the handle goes. Whatever came in between, it ends well:
+ * closing is terminal.
+ */
 #include <assert.h>
 
 #include "operation.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* Pipes that somebody serves now. The folder \\.\pipe\ can be listed as files
+ * are; names that are none of ours by their form are left out. */
 #include <windows.h>
 
 #include "overlapped.h"

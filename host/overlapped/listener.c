@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Names that this process serves: create joins or takes one, connect waits in
- * its queue for the next client. */
+/*
+ * Names that this process serves: create joins or takes one, connect waits in
+ * its queue for the next client.
+ *
+ * A listener is shared by the instances of a name. `instances` counts the pipe
+ * objects that refer to it; the last one that leaves gives the name back.
+ * `taken` counts those that have a client: at max_instances nobody is let in.
+ * A client is not tied to an instance before a connect takes it, so it does not
+ * matter which of several instances is asked first.
+ */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,18 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A served name on Linux: one listening socket for all instances.
+ *
+ * The name belongs to whoever holds the flock on its lock file. The kernel
+ * gives that back however the process ends, so a name that was left is taken
+ * over at once, and two servers that start together do not take it from each
+ * other. A connect to find out whether somebody is there would be seen by the
+ * server as a client, and could not be told from one that listens too late.
+ *
+ * The kernel accepts for us: up to `backlog` clients are in before anybody asks
+ * for them, and what they have sent is kept. Interest in the socket is dropped
+ * while no connect waits, all instances are taken, or descriptors have run out;
+ * it is level-triggered and would spin.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Names: plain ones live in a private folder of the user, absolute paths are
- * taken as they are. */
+/*
+ * Names: plain ones live in a private folder of the user, absolute paths are
+ * taken as they are.
+ *
+ * Who can write the folder decides who a name belongs to: another user could
+ * put a socket of his own there, or take ours away. So a folder counts only if
+ * this user owns it and nobody else may enter, and it is no symbolic link that
+ * somebody else made. One that is not so is passed over, never repaired: it may
+ * be another user's trap, or another user's right. The last candidate is in
+ * /tmp, where the sticky bit keeps what we have made from others.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -133,6 +142,8 @@ int ph_folder(int index, bool make, char *out, const char **why)
 
 /* ---- Paths ---------------------------------------------------------- */
 
+/* ASCII only, as documented: what is a letter of the same name elsewhere would
+ * depend on the locale. */
 static void fold(char *name)
 {
     for (; *name; name++)

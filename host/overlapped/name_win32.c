@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of pipes, who may use them, and who is at the other end. */
+/*
+ * Names of pipes, who may use them, and who is at the other end.
+ *
+ * The descriptor names this user by its SID, as owner and in the list. The
+ * default one would let everybody read, and CREATOR OWNER of an elevated
+ * process is Administrators: this user's ordinary programs would be locked out,
+ * and the owner check of clients would prove nothing. It is protected, so that
+ * nothing is inherited into it.
+ */
 #include "system_win32.h"
 
 #include <aclapi.h>

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Opening a client end. A connect to a socket of this kind is done at once or
+ * not at all: with a full backlog it fails with EAGAIN, and no notice ever says
+ * that there is room again (the socket polls as hung up). So the portable half
+ * tries again by its timer. The kind of a server is learned by trying: a socket
+ * of the wrong type fails with EPROTOTYPE and is not seen by the server.
+ */
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>

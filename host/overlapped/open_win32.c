@@ -1,4 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Opening a client end, and waiting until one could be opened.
+ *
+ * Opening takes an instance even where it fails afterwards, so nothing is asked
+ * by opening. A fresh client handle reads bytes also from a message pipe, until
+ * it is told otherwise. Without SECURITY_SQOS_PRESENT the server could act as
+ * this user; with it, and IDENTIFICATION, it can only see who that is. And the
+ * server is checked: a name can be taken by anybody who comes first.
+ *
+ * WaitNamedPipe blocks its thread and can't be cancelled. What it does is a
+ * request to the file system of pipes (FSCTL_PIPE_WAIT), which like any other
+ * request can be overlapped, with the port's packets: so no helper is needed.
+ */
 #include "system_win32.h"
 
 #include <assert.h>

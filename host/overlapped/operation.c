@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * States of operations, and the list of those that are to go on.
+ *
+ *   IDLE --ph_op_begin--> PENDING --ph_op_end--> DONE --ph_op_clear--> IDLE
+ *
+ * A PENDING operation waits for the system, for its turn in a queue, or for its
+ * timer. `ending` says that it was asked to end, and why; the first reason
+ * counts. Nobody ends it for that: it is poked, and its own step, in the port's
+ * run, finds out whether the system was faster. That is why a time-out or a
+ * cancel never loses what came before it, and why ending is told only when the
+ * system has let go of the buffer.
+ *
+ * Output belongs to the caller until the start returns; what is still needed
+ * then has been copied (ph_op_own_output). Input lies in the back end's or the
+ * pipe's memory until ph_op_keep.
+ */
 #include "operation.h"
 
 #include <assert.h>
@@ -84,12 +100,12 @@ static void unpoke(struct ph_op *op)
 static void step(struct ph_op *op)
 {
     static void (*const steps[])(struct ph_op *) = {
-        [PH_OP_CREATE] = ph_try_step,     [PH_OP_OPEN] = ph_try_step,
-        [PH_OP_AVAILABLE] = ph_try_step,  [PH_OP_CONNECT] = ph_connect_step,
-        [PH_OP_READ] = ph_read_step,      [PH_OP_WRITE] = ph_write_step,
-        [PH_OP_TRANSACT] = ph_transact_step,
-        [PH_OP_FLUSH] = ph_flush_step,    [PH_OP_CLOSE] = ph_close_step,
-        [PH_OP_WATCH] = ph_watch_step,   [PH_OP_INPUT] = ph_input_step,
+        [PH_OP_CREATE] = ph_try_step,        [PH_OP_OPEN] = ph_try_step,
+        [PH_OP_AVAILABLE] = ph_try_step,     [PH_OP_CONNECT] = ph_connect_step,
+        [PH_OP_READ] = ph_read_step,         [PH_OP_WRITE] = ph_write_step,
+        [PH_OP_TRANSACT] = ph_transact_step, [PH_OP_FLUSH] = ph_flush_step,
+        [PH_OP_CLOSE] = ph_close_step,       [PH_OP_WATCH] = ph_watch_step,
+        [PH_OP_INPUT] = ph_input_step,
     };
     assert(op->state == PH_OP_PENDING);
     steps[op->kind](op);
@@ -172,7 +188,7 @@ static void drop_output(struct ph_op *op)
 
 void ph_op_end(struct ph_op *op, enum ph_status status)
 {
-    struct ph_pipe *pipe = op->pipe;
+    struct ph_pipe *pipe = op->pipe; /* the operation may be gone by then */
     assert(op->state == PH_OP_PENDING && status != PH_PENDING);
     ph_timer_stop(op->port, &op->timer);
     unpoke(op);
@@ -265,8 +281,9 @@ enum ph_status ph_op_own_output(struct ph_op *op)
     return PH_OK;
 }
 
-/* Zeroes these fields and what lies between them; the last has eight bytes. Most
- * of an operation needs no clearing, and each message pays for two of them. */
+/* Zeroes these fields and what lies between them; the last has eight bytes.
+ * Most of an operation needs no clearing, and each message pays for two of
+ * them. */
 static inline void clear(struct ph_op *op, size_t first, size_t last)
 {
     memset((char *)op + first, 0, last + 8 - first);

@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The life of a pipe object. Two counts hold it:
+ *
+ *   owners  references from outside (Lua's userdata, a connection). The last
+ *           one that goes closes the pipe, as a close would.
+ *   live    its PENDING operations, and callers that are in the midst of it
+ *
+ * When both are 0 and it is closed, it goes to the port's list of dead ones and
+ * is freed at the end of the turn. Whatever may end operations therefore holds
+ * it by `live` meanwhile and calls ph_pipe_settle at the end, which is also
+ * where a close learns that it is the last one, and a disconnected instance
+ * that nothing of its old client is in flight any more.
+ *
+ * The handle (`attached`) is closed only when the system holds no buffer of
+ * ours for it: never with a read or write in flight.
+ */
 #include <assert.h>
 #include <stdlib.h>
 

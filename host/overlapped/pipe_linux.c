@@ -1,4 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Reads and writes on Linux: tried at once, and again when epoll says that they
+ * can go on. Traps that are met here:
+ *
+ *   - recv says 0 for an empty message and for the end (below)
+ *   - a short recv throws the rest of a packet away: there is room for any
+ *   - a peer that closed with unread input resets us, and on a packet socket
+ *     that is told before its last words: read on (take)
+ *   - a closer must not do that to its peer: its input is taken out first
+ *   - EPOLLOUT comes back late, when three quarters of the buffer are free:
+ *     only who has failed to write asks for it
+ *   - a write to a stream whose peer has gone raises SIGPIPE: MSG_NOSIGNAL
+ */
 #include <assert.h>
 #include <errno.h>
 #include <linux/sockios.h>

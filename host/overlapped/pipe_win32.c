@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Reads and writes on Windows. A read in flight needs memory that the system
+ * may write at any time, so each pipe has a small buffer of its own, made big
+ * for what is there to be read (PeekNamedPipe tells) and small again when big
+ * messages have stopped. A read that is cancelled is over when its packet
+ * comes, and that packet may bring data after all.
+ *
+ * For each handle one read and one write are in flight at most: more would end
+ * in an order that nobody could tell.
+ */
 #include "system_win32.h"
 
 #include <assert.h>

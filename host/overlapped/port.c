@@ -1,4 +1,19 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A turn of the loop, always in this order:
+ *
+ *   completions  the back end tells what has come (ph_backend_poll)
+ *   posts        notes of other threads, in the order of their posting
+ *   timers       deadlines, sleeps, further tries
+ *   steps        operations that were poked: cancelled ones, heads of queues
+ *   waits        those that have ended, now that all of the turn's signals are
+ *                set: of several the lowest index wins
+ *   the dead     pipes, listeners, processes that nobody has any more; not
+ *                before, since what came in this turn may still name them
+ *
+ * Nothing else calls back. So a start never does, and the caller may look at
+ * the operation after it.
+ */
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,8 +21,8 @@
 #include "operation.h"
 #include "timer.h"
 
-/* What is due may take this long in one turn; the rest follows in the next ones,
- * after what has come from the system. */
+/* What is due may take this long in one turn; the rest follows in the next
+ * ones, after what has come from the system. */
 #define TURN_US 10000
 
 enum ph_status ph_port_create(struct ph_port **out, long *os)
@@ -34,6 +49,8 @@ void ph_port_destroy(struct ph_port *port)
     ph_backend_port_close(port);
 }
 
+/* They are pushed as on a stack, without a lock; taken all at once and turned
+ * round they are in order again. */
 static void deliver_posts(struct ph_port *port)
 {
     struct ph_post *newest = atomic_exchange(&port->posts, NULL);
@@ -63,6 +80,7 @@ static void free_dead(struct ph_port *port)
     ph_processes_free(port);
 }
 
+/* 0 when there is work that no completion will announce. */
 static int64_t longest_wait(const struct ph_port *port, int64_t wait_us)
 {
     if (port->ready || port->stepping || port->ended || port->ending ||
@@ -136,6 +154,7 @@ void ph_port_post(struct ph_port *port, struct ph_post *post)
     do {
         post->next = head;
     } while (!atomic_compare_exchange_weak(&port->posts, &head, post));
+    /* Who found others there knows that their wake is still to be seen. */
     if (!head)
         ph_backend_wake(port);
 }

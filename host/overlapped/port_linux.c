@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The port on Linux: epoll, level-triggered, and an eventfd for wakes.
+ *
+ * The kernel only says what could be done; reads and writes are made here, when
+ * it says so, into one scratch buffer for all pipes. So no operation is ever in
+ * the system's hands, cancelling is only forgetting, and an idle connection has
+ * no buffer. What nobody waits for is taken out of the set: a hang-up is
+ * reported even to those who ask for nothing, again and again.
+ */
 #include "system_linux.h"
 
 #include <assert.h>
@@ -95,6 +104,7 @@ void ph_backend_port_close(struct ph_port *port)
     close_parts(linux_port_of(port));
 }
 
+/* Rounded up: a wait that ends before its timer is due would spin. */
 static int wait_ms(int64_t wait_us)
 {
     assert(wait_us >= 0); /* -1 would be for ever */

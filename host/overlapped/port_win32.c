@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The port on Windows: a completion port. Each packet names the OVERLAPPED that
+ * it is about, which lies in a `struct win_io`, which lies in its owner: no
+ * table, no search. A packet without one is a wake.
+ *
+ * Whether a call that was done at once brings a packet as well is decided by
+ * its handle (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS) and by what it returned,
+ * never by its kind: see started() in pipe_win32.c. Memory that a packet is to
+ * come for lives until it was taken, whatever was cancelled or closed.
+ */
 #include "system_win32.h"
 
 #include <assert.h>
@@ -108,6 +118,7 @@ int64_t ph_backend_clock(void)
            ticks.QuadPart % second.QuadPart * 1000000 / second.QuadPart;
 }
 
+/* One wake in the queue is enough for any number of posts. */
 void ph_backend_wake(struct ph_port *port)
 {
     struct win_port *w = win_port(port);

@@ -17,6 +17,7 @@
  * the port has not taken yet. */
 static volatile sig_atomic_t write_end = -1, stops;
 
+/* Only what is allowed in a handler: one write, and errno as it was. */
 static void on_signal(int number)
 {
     int error = errno;

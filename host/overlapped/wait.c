@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Waits for signals. A waiter links one wait into one signal's list, so setting
+ * a signal finds its waits, and ending a wait leaves all of its signals,
+ * without a search and without memory of our own.
+ *
+ * A wait that has ended is called at the end of the turn. Until then it stays
+ * linked: another signal of the same turn may have a lower index, and one that
+ * is set beats a time that is up.
+ */
 #include "operation.h"
 
 #include <assert.h>

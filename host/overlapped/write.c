@@ -1,5 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes and transacts. */
+/*
+ * Writes and transacts. Writes of a pipe are sent one after the other, in the
+ * order of their starts; the head of the queue is in flight, or goes next.
+ *
+ * Cancelling one that only waits in the queue harms nothing. The head may be
+ * with the system in part, or wholly, and the system does not always say: the
+ * stream is torn, and the pipe takes no more writes (write_torn), those that
+ * were queued behind it included. The peer would else read the second half of
+ * nothing.
+ *
+ * A transact is a write that goes on as a read. From its start to its end it
+ * has the pipe to itself. When it is ended early, its reply may come later and
+ * would be taken for the next one's: only close is left (transact_torn).
+ */
 #include <assert.h>
 #include <stdlib.h>
 
