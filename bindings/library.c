@@ -193,6 +193,13 @@ static int phase(lua_State *L)
     return 1;
 }
 
+/* tracked(): the script has read a file that it had not read before */
+static int tracked(lua_State *L)
+{
+    ph_signal_set(&ph_runtime_of(L)->tracked);
+    return 0;
+}
+
 /* commit(): the script runs; the tasks that waited for that start */
 static int commit(lua_State *L)
 {
@@ -317,6 +324,7 @@ static const luaL_Reg functions[] = {
     {"log_enabled", log_enabled},
     {"list", list},
     {"phase", phase},
+    {"tracked", tracked},
     {"commit", commit},
     {"checked", checked},
     {"failure", failure},

@@ -73,6 +73,7 @@ struct ph_runtime {
     struct ph_services *services; /* of the host */
     unsigned owner;               /* the script, in all its generations */
     size_t clients;               /* connections of its servers */
+    struct ph_signal tracked;     /* set when it has read files anew */
     struct ph_signal released;    /* set while there are none */
     struct ph_task *parked;    /* idle workers, linked by next */
     size_t parked_count;

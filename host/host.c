@@ -149,6 +149,28 @@ static int generation_released(lua_State *L)
     return wait_for(L, other, &other->released);
 }
 
+static int tracked_resumed(lua_State *L, int status, lua_KContext context)
+{
+    int values = idle_resumed(L, status, context);
+    ph_signal_reset(&check(L)->runtime.tracked);
+    return values;
+}
+
+/* generation:tracked() -> true, when the script has read files that it had not
+ * read before, since this was asked last */
+static int generation_tracked(lua_State *L)
+{
+    struct ph_runtime *other = &check(L)->runtime;
+    struct ph_task *task = ph_wait_check(L, "wait");
+    if (ph_task_wait_one(task, &other->tracked, PH_FOREVER)) {
+        ph_signal_reset(&other->tracked);
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    task->awaited = other;
+    return ph_wait_yield(L, task, tracked_resumed);
+}
+
 /* generation:clients() -> the number of connections it serves */
 static int generation_clients(lua_State *L)
 {
@@ -377,10 +399,15 @@ static void new_type(lua_State *L, const char *name, const luaL_Reg *methods,
 int ph_host_open(lua_State *L)
 {
     static const luaL_Reg generation_methods[] = {
-        {"start", generation_start},       {"cancel", generation_cancel},
-        {"idle", generation_idle},         {"memory", generation_memory},
-        {"released", generation_released}, {"clients", generation_clients},
-        {"close", generation_close},       {NULL, NULL}};
+        {"start", generation_start},
+        {"cancel", generation_cancel},
+        {"idle", generation_idle},
+        {"memory", generation_memory},
+        {"released", generation_released},
+        {"tracked", generation_tracked},
+        {"clients", generation_clients},
+        {"close", generation_close},
+        {NULL, NULL}};
     static const luaL_Reg remote_methods[] = {
         {"wait", remote_wait}, {"cancel", remote_cancel}, {NULL, NULL}};
     static const luaL_Reg functions[] = {

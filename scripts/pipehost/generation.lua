@@ -55,6 +55,13 @@ function Generation:read_sources()
   end
 end
 
+---Waits until a handler has required or read a file that was not known, and
+---knows it then.
+function Generation:read_more()
+  self.raw:tracked()
+  self:read_sources()
+end
+
 -- The same with the lines that the message is about.
 function Generation:explain(message)
   self:read_sources()

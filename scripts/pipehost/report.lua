@@ -28,7 +28,8 @@ end
 function M.status(scripts, version)
   local counts = core.host.counts()
   local data = {
-    version = version, process = core.host.pid(), pipes = counts.pipes, operations = counts.operations, scripts = {},
+    version = version, process = core.host.pid(), pipes = counts.pipes, operations = counts.operations,
+    timers = counts.timers, scripts = {},
   }
   for i, script in ipairs(scripts) do
     local current = script.current

@@ -9,6 +9,7 @@ local supervisor = require "pipehost.supervisor"
 ---@class pipehost.serving
 ---@field scripts pipehost.supervised[] in the order of the command line
 ---@field folders string[] those of the command line
+---@field committed? fun(script: pipehost.supervised, generation: pipehost.generation) for scripts that are added
 local Serving = {}
 Serving.__index = Serving
 
@@ -157,7 +158,7 @@ end
 ---@param path string
 function Serving:add(path)
   local script = supervisor.new(path, self.args)
-  script.found = true
+  script.found, script.committed = true, self.committed
   table.insert(self.scripts, script)
   script:reload {}
 end

@@ -45,8 +45,18 @@ local function read_kept(path)
   return M.read_disk(path)
 end
 
+-- While the script runs, what it was made of stays as it was; what is new is made
+-- known to those who watch.
 local function track(path, text, ...)
-  M.texts[path] = text or false
+  if core.phase() ~= "running" then
+    M.texts[path] = text or false
+  elseif not M.texts[path] then
+    local anew = M.texts[path] == nil or text ~= nil
+    M.texts[path] = text or false
+    if anew then
+      core.tracked()
+    end
+  end
   return text, ...
 end
 

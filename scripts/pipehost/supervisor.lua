@@ -11,6 +11,7 @@ local pipe = require "pipehost.pipe"
 local MAX_GENERATIONS = 8 -- alive at once, of one script
 local KEPT_SOURCES = 5 -- for a rollback
 local EVICT_MS = 3000 -- for an evicted generation to end
+local EMPTY_TRIES, EMPTY_MS = 6, 100
 local NAMED = 5 -- files, or clients, in a message
 
 ---@class pipehost.supervised
@@ -19,6 +20,7 @@ local NAMED = 5 -- files, or clients, in a message
 ---@field current? pipehost.generation that new clients get
 ---@field draining pipehost.generation[] those that still have clients, the oldest first
 ---@field seen table<string, string | false> the files, as they were last looked at
+---@field committed? fun(script: pipehost.supervised, generation: pipehost.generation) called for each commit
 ---@field found? boolean in a folder of the command line, not named there itself
 ---@field failures integer attempts that failed
 ---@field last_error? string until an attempt succeeds
@@ -49,6 +51,20 @@ function Script:note(candidate, snapshot)
       text = text == nil and files.read(path) or text
     end
     self.seen[path] = text
+  end
+end
+
+---Takes up what the handlers of a generation require and read, as long as it is
+---the current one.
+---@param generation pipehost.generation
+---@param noticed fun() called when there is something new
+function Script:follow(generation, noticed)
+  while self.current == generation do
+    generation:read_more()
+    for path, text in pairs(generation.sources) do
+      self.seen[path] = self.seen[path] or text
+    end
+    noticed()
   end
 end
 
@@ -114,6 +130,9 @@ function Script:commit(candidate)
   end
   self.number, self.current = candidate.number, candidate
   self:remember(candidate)
+  if self.committed then
+    self.committed(self, candidate)
+  end
   if old then
     self.draining[#self.draining + 1] = old
     pipe.spawn(self.retire, self, old)
@@ -218,14 +237,37 @@ function Script:succeeded(turn, changed)
   return text
 end
 
+-- An editor that empties a file before it writes to it is given some time. A
+-- watcher has its own way.
+local function look(seen)
+  local now, moved
+  for i = 1, EMPTY_TRIES do
+    if i > 1 then
+      pipe.sleep(EMPTY_MS)
+    end
+    now, moved = files.compare(seen)
+    local emptied = false
+    for _, path in ipairs(moved) do
+      emptied = emptied or now[path] == "" and seen[path] ~= false
+    end
+    if not emptied then
+      break
+    end
+  end
+  return now, moved
+end
+
 function Script:run_turn(turn)
-  local now, moved = files.compare(self.seen)
+  local now, moved = look(self.seen)
   if turn.watch and not moved[1] then
     return ("%s: nothing has changed since it was tried"):format(self.path)
   end
   self.seen = now
   for _, old in ipairs(turn.evict and { table.unpack(self.draining) } or {}) do
     evict(old)
+  end
+  if self.current then
+    self.current:read_sources()
   end
   local _, changed = files.compare(self.current and self.current.sources or {})
   if self.current and not changed[1] and not turn.snapshot and not turn.force then

@@ -255,23 +255,30 @@ class Watch(reload.Case):
         self.becomes(3)
         self.answers("^others 3$")
 
-    def test_file_that_a_handler_reads(self):
+    def test_files_that_a_handler_reads(self):
+        """They are known from then on."""
         self.watch("""
 local pipehost = require "pipehost"
 pipehost.server {
   name = pipehost.config.pipe,
   on_message = function(conn, message)
-    return conn.generation .. " " .. tostring(pipehost.readfile(message))
+    return conn.generation .. " " .. require(message) .. pipehost.readfile("late/data.txt")
   end,
 }
 """)
-        self.save("late.txt", "one")
+        self.save("late/code.lua", "return 'one'")
+        self.save("late/data.txt", "1")
         puppet = self.puppet()
         puppet.open("a", self.pipe)
-        self.assertEqual(puppet.ask("a", "late.txt"), "1 one")
-        # What is read later is known from the next attempt on.
-        self.reload("--force")
-        self.assertEqual(puppet.ask("a", "late.txt"), "2 one")
+        self.assertEqual(puppet.ask("a", "late.code"), "1 one1")
+        time.sleep(0.3)
+        self.save("late/code.lua", "return 'two'")
+        self.becomes(2)
+        self.assertEqual(puppet.ask("a", "late.code"), "2 two1")
+        time.sleep(0.3)
+        self.save("late/data.txt", "2")
+        self.becomes(3)
+        self.assertEqual(puppet.ask("a", "late.code"), "3 two2")
 
     def test_two_scripts_with_a_module_of_one_name(self):
         for which in "ab":

@@ -203,6 +203,15 @@ function M.start(served, poll_ms)
   self.folders = folders.new(function()
     self:notice()
   end)
+  served.committed = function(script, generation)
+    pipe.spawn(script.follow, script, generation, function()
+      self:notice()
+    end)
+  end
+  for _, script in ipairs(served.scripts) do
+    script.committed = served.committed
+    script.committed(script, script.current)
+  end
   self:notice()
   return pipe.spawn(self.run, self)
 end
