@@ -6,16 +6,16 @@ local pipehost = require "pipehost"
 local protocol = require "calc_protocol"
 local t = require "pipehost.test"
 
-local tests = {}
+local tests, name = {}, nil
 
+-- Before each test: the server, on a pipe that nobody else has.
 function tests.setup()
-  pipehost.config.pipe = t.name()
-  package.loaded.calc_server = nil
-  require "calc_server"
+  name = t.name()
+  t.server("calc_server.lua", { names = { Calc = name } })
 end
 
 local function ask(bytes)
-  return pipehost.pipe.call(pipehost.config.pipe, bytes, { timeout = 10000 })
+  return pipehost.pipe.call(name, bytes, { timeout = 10000 })
 end
 
 function tests.test_results()
