@@ -20,7 +20,7 @@ FAILING = os.path.join(phtest.ROOT, "tests", "runner", "failing")
 
 REPLACED = [
     (r"ph-test-[\w-]+", "NAME"),
-    (r"(?m)^( +)\d+\.\d(  )", r"\1MS\2"),
+    (r"(?m)^ +\d+\.\d  ", "         MS  "),
     (r"process \S*pipehost(\.exe)? \(\d+(, ended)?\)", "process PROGRAM"),
     (r"pipe pipehost(\.exe)? std", "pipe PROGRAM std"),
     (r"was ended by signal 9 in|ended with status [01] in", "KILLED in"),
@@ -286,6 +286,55 @@ class Options(Runner):
         self.files(a=text % self.pipes, b=text % self.pipes)
         done = self.run_tests("--jobs", "2", ".", cwd=self.folder)
         self.assertEqual(done.out.split("\n")[-1], "2 passed, 0 failed", done)
+
+    def test_watch(self):
+        """What depends on the changed file is run again, and nothing else."""
+        self.files(
+            a="local n = require 'shared' return { test_a = function() assert(n == 1, 'n is ' .. n) end }",
+            b="return { test_b = function() end }",
+            c="local n = require 'shared' return { test_c = function() assert(n < 3) end }",
+        )
+        shared = self.write_file("shared.lua", "return 1")
+        process = self.start("test", "--watch", "--jobs", "1", "--seed", "1", ".", cwd=self.folder)
+        process.wait_for("3 passed, 0 failed", 30)
+        process.wait_for("waiting for a change", 30)
+        self.write_file("shared.lua", "return 22 - 20")
+        process.wait_for("n is 2", 30)
+        process.wait_for("1 passed, 1 failed", 30)
+        process.wait_for("waiting for a change", 30)
+        self.write_file("c_test.lua", "local n = require 'shared' return { test_new = function() end }")
+        process.wait_for("^ok - ./c_test.lua: test_new", 30)
+        process.wait_for("1 passed, 0 failed", 30)
+        process.wait_for("waiting for a change", 30)
+        os.rename(self.write_file("other", "return 4 - 3"), shared)
+        process.wait_for("^ok - ./a_test.lua: test_a", 30)
+        process.wait_for("^ok - ./c_test.lua: test_new", 30)
+        process.wait_for("2 passed, 0 failed", 30)
+        process.wait_for("waiting for a change", 30)
+        self.write_file("d_test.lua", "return { test_d = function() end }")
+        process.wait_for("^ok - ./d_test.lua: test_d", 30)
+        process.wait_for("waiting for a change", 30)
+        self.assertEqual(process.stop(), 0, process)
+        self.assertEqual(process.out.count("test_b"), 1)
+
+    def test_watch_a_script_that_a_child_serves(self):
+        self.write_file("server.lua", 'require("pipehost").server { name = "x", on_message = function() return "1" end }')
+        self.files(
+            a="""
+                local pipehost, t = require "pipehost", require "pipehost.test"
+                return { test = function()
+                  local name = t.name()
+                  t.server("server.lua", { names = { x = name }, child = true })
+                  print("it says " .. pipehost.pipe.call(name, "?", { timeout = 10000 }))
+                end }"""
+        )
+        process = self.start("test", "-v", "--watch", "--jobs", "1", ".", cwd=self.folder)
+        process.wait_for("it says 1", 30)
+        process.wait_for("waiting for a change", 30)
+        self.write_file("server.lua", 'require("pipehost").server { name = "x", on_message = function() return "2" end }')
+        process.wait_for("it says 2", 30)
+        process.wait_for("waiting for a change", 30)
+        self.assertEqual(process.stop(), 0, process)
 
     def test_interrupted(self):
         self.files(a='return { test = function() print "begun" require("pipehost.pipe").event():wait() end }')

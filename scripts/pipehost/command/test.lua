@@ -7,10 +7,12 @@ local core = require "pipehost.core"
 local files = require "pipehost.runner.files"
 local junit = require "pipehost.runner.report.junit"
 local order = require "pipehost.runner.order"
+local pipe = require "pipehost.pipe"
 local progress = require "pipehost.runner.report.progress"
 local runs = require "pipehost.runner.run"
 local tap = require "pipehost.runner.report.tap"
 local text = require "pipehost.runner.report.text"
+local watches = require "pipehost.runner.watch"
 
 local M = {}
 
@@ -42,6 +44,7 @@ function M.options(parser)
   command:flag("--shuffle", "Run files and tests in another order.")
   command:option("--seed", "For --shuffle and for math.random in tests."):argname("N"):convert(whole(0))
   command:flag("--fail-fast", "Begin no further test after the first failure.")
+  command:flag("--watch", "Run again what depends on a file that has changed, until Ctrl-C.")
   command:flag("--list", "Print the names of the tests, and run none.")
   command:flag("--no-isolation", "Linux: the pipes of everybody, not a folder for each file.")
   command:flag("--tap", "Print TAP.")
@@ -105,6 +108,50 @@ local function status_of(run)
   return total.passed + total.skipped > 0 and common.OK or common.NO_TESTS
 end
 
+-- Those that failed the last time come first.
+local function failures_first(found, failed)
+  local list = {}
+  for _, wanted in ipairs { true, false } do
+    for _, file in ipairs(found) do
+      if (failed[file] == true) == wanted then
+        list[#list + 1] = file
+      end
+    end
+  end
+  return list
+end
+
+-- nil: a signal has come.
+local function next_change(watch)
+  local change = pipe.spawn(watch.wait, watch)
+  local signal = pipe.spawn(core.host.wait_signal)
+  if pipe.wait_any { change, signal } == signal then
+    change:cancel()
+    return nil
+  end
+  signal:cancel()
+  return select(2, change:wait())
+end
+
+local function run_and_watch(args, found)
+  local watch, failed = watches.new(args.paths), {}
+  while found do
+    local run = runs.new(args, report_of(args))
+    run:main(failures_first(found, failed))
+    for _, file in ipairs(found) do
+      failed[file] = run.failed_files[file]
+      watch:note(file, run.sources[file])
+    end
+    found = nil
+    if not run.interrupted then
+      print "waiting for a change; Ctrl-C ends"
+      found = next_change(watch)
+    end
+  end
+  watch:close()
+  return next(failed) and common.FAILED or common.OK
+end
+
 function M.main(args)
   if args.channel then
     return run_file(args)
@@ -117,6 +164,9 @@ function M.main(args)
   complete(args)
   if args.shuffle then
     found = order.shuffled(found, args.seed, "")
+  end
+  if args.watch then
+    return run_and_watch(args, found)
   end
   local run = runs.new(args, report_of(args))
   if args.list then
