@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A connection of a service, from its accept to its end. Between two messages it
+ * is this object and a pending read (`op`); no coroutine, no userdata, nothing
+ * in Lua. Its userdata is made when a handler first asks for it, and stays.
+ *
+ * `op` is the read of the next message, or the write of a reply: never both, so
+ * a client that does not take its replies is not listened to. What is pending
+ * when the connection ends is ended by the close of its pipe, in the port's run;
+ * the memory goes with the last of it (ph_conn_settle).
+ */
 #include "connection.h"
 
 #include <assert.h>

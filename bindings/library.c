@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The table "core": the C functions that the Lua library is written on. They
+ * are no interface for scripts and check only what a mistake of the library
+ * could pass; what scripts pass on through it is checked like any argument.
+ */
 #include "library.h"
 
 #include <stdio.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A mistake of a script is raised with the line that made it. Much of what
+ * scripts call is Lua of the library, whose own lines would tell nobody
+ * anything: the place is the innermost line that is not the library's.
+ */
 #include "misuse.h"
 
 #include <string.h>

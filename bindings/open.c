@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* pipe.create, pipe.open, pipe.available: options in, handles out. */
+/*
+ * pipe.create, pipe.open, pipe.available: options in, handles out.
+ *
+ * All arguments are checked before anything is made: an error raised afterwards
+ * would leave what the system has given. The handle is made next, closed, with
+ * its metatable; only then the system is asked. Whatever is raised from there
+ * on, the collector finds the handle and releases the pipe.
+ */
 #include <math.h>
 #include <string.h>
 

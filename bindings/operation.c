@@ -313,6 +313,7 @@ static int op_close(lua_State *L)
     return ph_wait_yield(L, task, closed);
 }
 
+/* Idempotent: a handle may be finalized and still be seen by a finalizer. */
 static int op_gc(lua_State *L)
 {
     struct handle *handle = luaL_checkudata(L, 1, PH_OPERATION);

@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * How what has happened becomes Lua values. An outcome is nil, a code and info:
+ * a table with the details, whose text is one whole sentence,
+ *
+ *   VERB PIPE: REASON (CODE, system error N)
+ *
+ * so that assert(pipe.open(…)) raises something that can be read as it is. The
+ * codes are those of enum ph_status; the system's number is kept, whatever it
+ * was mapped to.
+ */
 #include "outcome.h"
 
 #include <assert.h>
@@ -24,6 +34,7 @@ const char *ph_op_verb(const struct ph_op *op)
     return message ? "receive" : verbs[op->kind];
 }
 
+/* What is said where the operation itself gives no `why`. */
 static const char *const reasons[PH_STATUS_COUNT] = {
     [PH_PENDING] = "is not done yet",
     [PH_TIMEOUT] = "timed out",
@@ -116,6 +127,7 @@ int ph_push_refusal(lua_State *L, enum ph_status status, const char *verb,
     return push_failure(L, &failure);
 }
 
+/* On the info on top: the script did not close this, nor did the peer. */
 static int mark_host(lua_State *L)
 {
     lua_pushliteral(L, "host");

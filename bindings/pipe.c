@@ -1,4 +1,16 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * The Lua type "pipehost.pipe": a handle with one reference to a pipe object.
+ *
+ * A method that waits starts task->call, an operation in the task itself, and
+ * leaves the coroutine; its continuation gives the result. One that is done at
+ * once does not leave it: such calls cost no more than the system's, but after
+ * some of them in one turn the task gives way.
+ *
+ * Closed by the script and closed by the host are different things: the first
+ * makes further use a mistake, which raises, the second an outcome that any
+ * script has to expect (host_closed).
+ */
 #include "pipe.h"
 
 #include <assert.h>

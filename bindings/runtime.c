@@ -1,4 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Tasks: coroutines that the loop runs.
+ *
+ * A wait is a lua_yieldk out of the C function that waits, with a continuation
+ * that builds the result. What it waits for (the task's operation, wait or
+ * timer, each part of the task itself) resumes the task in the port's run:
+ * ph_task_resume is the one place where the loop calls into Lua. There nothing
+ * is pushed, since an allocation that fails outside of a protected call ends
+ * the process; all values are made inside, by the continuation.
+ *
+ * The body of a task runs in lua_pcallk within its coroutine, not around it: an
+ * error still finds the <close> variables of the coroutine, and these may wait.
+ *
+ * While a task has not ended the registry holds it, so that a script may forget
+ * one that it has spawned.
+ */
 #include "runtime.h"
 
 #include <assert.h>

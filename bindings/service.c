@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Services: accepting. One instance waits for the next client; when that has
+ * come, another instance is made before it is served, so that the name never
+ * vanishes between two clients. Clients are taken some at a time, or a crowd of
+ * them would keep the loop from those that are in.
+ */
 #include "service.h"
 
 #include <stdlib.h>

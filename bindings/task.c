@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks, events, time, and waits for one or many of them. */
+/*
+ * Tasks, events, time, and waits for one or many of them, as scripts have them.
+ *
+ * What is waited for is held by the stack of the coroutine that waits: it can't
+ * be collected meanwhile. A wait for many has its signals and waiters in a
+ * userdata of its own, which lies on that stack too.
+ */
 #include <assert.h>
 #include <string.h>
 

@@ -1,4 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Plain data as bytes. Each value is a tag and what belongs to it, in the
+ * machine's own order: the bytes go from one state of this process to another,
+ * never into a file or through a pipe. Tables are numbered as they come, so that
+ * one that is met again, or in itself, is the same table afterwards too.
+ *
+ * What can't cross (functions, userdata, threads) is told with its path in the
+ * value: "value.jobs[3].cb is a function" is found in a script, "a function"
+ * is not.
+ */
 #include "value.h"
 
 #include <assert.h>

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages in a stream of bytes: lines, or bodies behind headers. */
+/*
+ * Messages in a stream of bytes: lines, or bodies behind headers.
+ *
+ * A frame is only a description; what has come and is not complete lies in the
+ * pipe (read.c). The length in a header is the peer's word: it is compared with
+ * the limit before anything is allocated or waited for, and a body that is too
+ * long is told when its header is there, not when it has all come.
+ */
 #include "frame.h"
 
 #include <assert.h>

@@ -162,6 +162,8 @@ struct ph_pipe *ph_pipe_new_instance(const struct ph_pipe *of)
 
 /* ---- Connect -------------------------------------------------------- */
 
+/* Nobody is let in: the system's own limit is not used, since it counts server
+ * ends that are closed but whose client is still there, too. */
 static bool full(const struct ph_listener *listener)
 {
     return listener->taken >= listener->options.max_instances;
@@ -252,6 +254,7 @@ void ph_connect_step(struct ph_op *op)
         ph_listener_ready(listener);
         return;
     }
+    /* A client that has come while the time ran out is taken. */
     if (listener->waiting.head == op && !full(listener) &&
         op->ending != PH_CLOSED && op->pipe->state != PH_PIPE_CLOSED &&
         !op->pipe->attached &&

@@ -172,6 +172,8 @@ static void retry_fired(struct ph_timer *timer)
     ph_backend_listener_update(&w->base);
 }
 
+/* Handles or memory have run out, or the system has refused for once: clients
+ * that are in are served meanwhile, and the loop does not spin. */
 static void retry_later(struct win_listener *w)
 {
     struct ph_port *port = w->base.port;

@@ -33,6 +33,7 @@ static enum ph_status try_once(struct ph_op *op)
     }
 }
 
+/* Is that a reason to try again later, and was it asked for? */
 static bool may_wait(const struct ph_op *op, enum ph_status status)
 {
     const struct ph_open_options *options = op->options;
@@ -72,6 +73,7 @@ void ph_try_step(struct ph_op *op)
         finish(op, op->ending);
         return;
     }
+    /* One more try when the time is up: the pipe may be there by now. */
     status = try_once(op);
     if (status == PH_PENDING)
         return;

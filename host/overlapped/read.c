@@ -194,6 +194,8 @@ static bool serve_chunk(struct ph_op *op, const struct ph_chunk *chunk)
     return true;
 }
 
+/* The operation may be gone afterwards; its pipe only if nobody holds it by
+ * `live`. */
 static void finish(struct ph_op *op, enum ph_status status)
 {
     ph_queue_remove(&op->pipe->reads, op);
@@ -299,6 +301,7 @@ void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
     assert(pipe->reading && op);
     pipe->reading = false;
     pipe->live++;
+    /* Remembered, not told at once: what is held is served before the end. */
     if (status == PH_CLOSED)
         pipe->read_ended = true;
     if (chunk)
@@ -307,6 +310,8 @@ void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
         take(op, chunk);
     else if (status != PH_CANCELLED && status != PH_CLOSED)
         finish(op, status);
+    /* Asked to end, and what has come was not enough for it: that is held now,
+     * and the next read's. */
     op = pipe->reads.head;
     if (op && op->ending != PH_OK && !pipe->reading)
         finish(op, op->ending);

@@ -64,6 +64,7 @@ static void written(struct ph_op *op)
         ph_reads_run(pipe);
 }
 
+/* After any failure but these two nobody knows what the peer has got. */
 static void failed(struct ph_op *op, enum ph_status status)
 {
     struct ph_pipe *pipe = op->pipe;
