@@ -83,11 +83,11 @@ static int library_names(lua_State *L)
 
 /* ---- Functions of the core -------------------------------------------------------- */
 
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+
 /* log(level, message, fields): fields is a list key, value, key … of texts */
 static int log_line(lua_State *L)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error",
-                                         NULL};
     enum { MOST = 32 };
     struct ph_runtime *runtime = ph_runtime_of(L);
     const char *fields[MOST];
@@ -127,13 +127,45 @@ static int host_close(lua_State *L)
     return 0;
 }
 
+static bool is_logged(lua_State *L, int level)
+{
+    return level >= (int)*ph_runtime_of(L)->log_least;
+}
+
 /* log_enabled(level) -> boolean: would such a line be written? */
 static int log_enabled(lua_State *L)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error",
-                                         NULL};
-    int level = luaL_checkoption(L, 1, NULL, levels);
-    lua_pushboolean(L, level >= (int)*ph_runtime_of(L)->log_least);
+    lua_pushboolean(L, is_logged(L, luaL_checkoption(L, 1, NULL, levels)));
+    return 1;
+}
+
+static int logged(lua_State *L, int status, lua_KContext context)
+{
+    (void)L;
+    (void)status;
+    (void)context;
+    return 0;
+}
+
+/* Most lines are of a level that nobody wants: they end here. */
+static int log_if_enabled(lua_State *L)
+{
+    if (!is_logged(L, (int)lua_tointeger(L, lua_upvalueindex(1))))
+        return 0;
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    lua_callk(L, lua_gettop(L) - 1, 0, 0, logged);
+    return 0;
+}
+
+/* logger(level, write) -> function(...): calls write(...) if lines of that level
+ * are written */
+static int logger(lua_State *L)
+{
+    lua_pushinteger(L, luaL_checkoption(L, 1, NULL, levels));
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, log_if_enabled, 2);
     return 1;
 }
 
@@ -327,6 +359,7 @@ static const luaL_Reg functions[] = {
     {"interrupt", interrupt},
     {"is_open", is_open},
     {"log_enabled", log_enabled},
+    {"logger", logger},
     {"list", list},
     {"phase", phase},
     {"tracked", tracked},

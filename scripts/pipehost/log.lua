@@ -18,14 +18,12 @@ local function flatten(fields)
 end
 
 local function level(name)
-  return function(message, fields)
-    if not core.log_enabled(name) then
-      return
-    elseif type(message) == "function" then
+  return core.logger(name, function(message, fields)
+    if type(message) == "function" then
       message, fields = message()
     end
     core.log(name, tostring(message), fields and flatten(fields))
-  end
+  end)
 end
 
 local M = { debug = level "debug", info = level "info", warn = level "warn", error = level "error" }

@@ -43,6 +43,7 @@ local misuse = require "pipehost.misuse"
 local show = require "pipehost.show"
 local codec = require "pipehost.struct.codec"
 local dump = require "pipehost.struct.dump"
+local fast = require "pipehost.struct.fast"
 local failures = require "pipehost.struct.failure"
 local layouts = require "pipehost.struct.layout"
 
@@ -141,7 +142,12 @@ function Struct:try_pack(values)
   if type(values) ~= "table" then
     return nil, ("%s: pack takes a table of its fields"):format(self)
   end
-  local bytes, failure = encode(self.layout, values)
+  local bytes = self.layout.fast_pack and self.layout.fast_pack(values)
+  if bytes then
+    return bytes
+  end
+  local failure
+  bytes, failure = encode(self.layout, values)
   if not bytes then
     local path = failure.path:gsub("^%.", "")
     return nil, ("%s: %s '%s'%s"):format(self, failure.what or "field", path, failure.text)
@@ -235,6 +241,8 @@ function Struct:unpack(bytes)
   local layout = self.layout
   if #bytes ~= layout.size and (layout.size or #bytes < layout.fixed) then
     return wrong_size(self, bytes)
+  elseif layout.fast_unpack then
+    return layout.fast_unpack(bytes)
   end
   local values, failure = decode(layout, bytes)
   if values == nil then
@@ -291,6 +299,7 @@ local function struct(prefix, fields)
     fields = layout.fields, layout = layout,
   }, Struct)
   self.codec = codec_of(self)
+  fast.add(layout)
   return self
 end
 
