@@ -235,9 +235,10 @@ static enum ph_reason reason_of(const struct ph_conn *conn)
         return PH_REASON_CLOSED;
     case PH_TIMEOUT:
         return PH_REASON_TIMEOUT;
-    case PH_TOOBIG:
+    case PH_TOOBIG: /* a reply: the script's mistake */
     case PH_PROTOCOL:
-        return PH_REASON_PROTOCOL;
+        return conn->op.kind == PH_OP_READ ? PH_REASON_PROTOCOL
+                                           : PH_REASON_ERROR;
     case PH_CANCELLED:
         /* Else another handler of the script has closed it. */
         return conn->stopping ? stop_reason(conn) : PH_REASON_CLOSED;

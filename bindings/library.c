@@ -20,6 +20,7 @@
 #include "process.h"
 #include "runtime.h"
 #include "server.h"
+#include "shared.h"
 #include "value.h"
 
 int luaopen_lfs(lua_State *L);
@@ -401,6 +402,7 @@ void ph_library_open(lua_State *L)
     ph_open_open(L);
     ph_server_open(L);
     ph_process_open(L);
+    ph_shared_types(L);
     ph_push_types(L);
     lua_setfield(L, -2, "types");
     push_names(L, ph_conn_fields);

@@ -336,8 +336,8 @@ struct ph_task *ph_wait_check(lua_State *L, const char *what)
     struct ph_task *task = ph_wait_task(L);
     if (!task)
         luaL_error(L,
-                   "%s cannot wait here: inside table.sort, string.gsub, a "
-                   "finalizer or another C function",
+                   "%s cannot wait here: inside table.sort, string.gsub, "
+                   "shared:update, a finalizer or another C function",
                    what);
     if (task->cancelled)
         luaL_error(L, "cancelled");

@@ -71,6 +71,7 @@ struct ph_runtime {
     lua_Integer generation;    /* its number */
     struct ph_server *servers; /* that it has bound */
     struct ph_services *services; /* of the host */
+    struct ph_store *store;       /* of the host: shared values */
     unsigned owner;               /* the script, in all its generations */
     size_t clients;               /* connections of its servers */
     struct ph_signal tracked;     /* set when it has read files anew */

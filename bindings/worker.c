@@ -128,7 +128,9 @@ static int ended(lua_State *L, struct ph_conn *conn)
     if (conn->op.state != PH_OP_DONE || conn->op.status == PH_OK)
         return dispatch(L, "ended", 1);
     ph_server_push(L, conn->server, PH_SERVER_NAME);
-    ph_push_failure(L, &conn->op, "receive", lua_tostring(L, -1));
+    ph_push_failure(L, &conn->op,
+                    conn->op.kind == PH_OP_READ ? "receive" : "reply",
+                    lua_tostring(L, -1));
     lua_remove(L, -4);
     return dispatch(L, "ended", 4);
 }

@@ -11,6 +11,7 @@
 #include "lua.h"
 #include "runtime.h"
 #include "service.h"
+#include "store.h"
 #include "value.h"
 
 struct ph_host {
@@ -20,6 +21,7 @@ struct ph_host {
     struct ph_generation *main;
     struct ph_generation *generations; /* the main one excluded */
     struct ph_services services;
+    struct ph_store store;             /* what scripts share */
     struct ph_signal signalled;        /* set while `stops` or `reloads` */
     unsigned stops, reloads;           /* not yet taken by the command line */
     struct ph_ticker ticker;

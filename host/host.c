@@ -365,8 +365,8 @@ static int set_log(lua_State *L)
     return 0;
 }
 
-/* counts() -> { pipes, operations, timers, listeners, folders,
- * processes } */
+/* counts() -> { pipes, operations, timers, listeners, folders, processes,
+ * shared (bytes) } */
 static int counts(lua_State *L)
 {
     struct ph_counts counts = ph_port_counts(host_of(L)->port);
@@ -375,7 +375,8 @@ static int counts(lua_State *L)
         size_t value;
     } rows[] = {{"pipes", counts.pipes},     {"operations", counts.operations},
                 {"timers", counts.timers},   {"listeners", counts.listeners},
-                {"folders", counts.folders}, {"processes", counts.processes}};
+                {"folders", counts.folders}, {"processes", counts.processes},
+                {"shared", host_of(L)->store.bytes}};
     lua_newtable(L);
     for (size_t i = 0; i < ph_countof(rows); i++) {
         lua_pushinteger(L, (lua_Integer)rows[i].value);

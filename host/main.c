@@ -153,6 +153,7 @@ int main(int argc, char **argv)
         status = run(&host);
     }
     close_all(&host);
+    ph_store_clear(&host.store);
     ph_ticker_stop(&host.ticker);
     ph_value_free(&options);
     close_port(&host);

@@ -9,6 +9,7 @@ local server = require "pipehost.server"
 local M = {
   pipe = require "pipehost.pipe",
   log = require "pipehost.log",
+  shared = core.shared,
   struct = require "pipehost.struct",
   server = server.declare,
   handshake = handshake.run,

@@ -29,7 +29,7 @@ function M.status(scripts, version)
   local counts = core.host.counts()
   local data = {
     version = version, process = core.host.pid(), pipes = counts.pipes, operations = counts.operations,
-    timers = counts.timers, scripts = {},
+    timers = counts.timers, shared = counts.shared, scripts = {},
   }
   for i, script in ipairs(scripts) do
     local current = script.current
@@ -84,8 +84,8 @@ end
 ---@return string
 function M.status_text(data)
   local lines = {
-    ("pipehost %s, process %d: pipes %d, operations %d"):format(data.version, data.process, data.pipes,
-      data.operations),
+    ("pipehost %s, process %d: pipes %d, operations %d, shared %d KiB"):format(data.version, data.process,
+      data.pipes, data.operations, data.shared // 1024),
   }
   for _, script in ipairs(data.scripts) do
     script_lines(script, lines)

@@ -49,6 +49,42 @@ function pipehost.on_stop(fn) end
 ---@nodiscard
 function pipehost.readfile(path) end
 
+---Values that all scripts of the process have in common; they survive reloads.
+---@param name string
+---@return pipehost.shared
+function pipehost.shared(name) end
+
+---@class pipehost.shared
+local shared = {}
+
+---@param key string | integer
+---@return any value a copy
+function shared:get(key) end
+
+---@param key string | integer
+---@param value any plain data; nil removes it
+---@return true?
+---@return "nomem"? code
+---@return pipehost.info? info
+function shared:set(key, value) end
+
+---@param key string | integer
+---@param number? number 1
+---@return number? sum
+---@return "nomem"? code
+---@return pipehost.info? info
+function shared:add(key, number) end
+
+---@param key string | integer
+---@param fn fun(value: any): any gives the new value; cannot wait
+---@return any value what fn gave
+---@return "nomem"? code
+---@return pipehost.info? info
+function shared:update(key, fn) end
+
+---@return (string | integer)[] in no order
+function shared:keys() end
+
 ---@class pipehost.limits.options
 ---@field memory? integer bytes, 67108864
 ---@field cpu? number ms that a handler may compute between two waits, 100; math.huge: no limit
