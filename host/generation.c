@@ -36,8 +36,12 @@ static void log_line(void *user, enum ph_level level, const char *text,
                      const char *const *fields, size_t count)
 {
     struct ph_generation *generation = user;
-    ph_log_line(&generation->host->log, level, &generation->origin, text,
-                fields, count);
+    struct ph_log_entry entry = {.level = level,
+                                 .origin = generation->origin,
+                                 .text = text,
+                                 .fields = fields,
+                                 .count = count};
+    ph_log_line(&generation->host->log, &entry);
 }
 
 /* ---- Opening ------------------------------------------------------------------ */

@@ -61,15 +61,14 @@ static void add_time(struct line *line, const char *format)
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
-static void format_json(struct line *line, enum ph_level level,
-                        const struct ph_log_origin *origin, const char *text,
-                        const char *const *fields, size_t count)
+static void format_json(struct line *line, const struct ph_log_entry *entry)
 {
+    const struct ph_log_origin *origin = &entry->origin;
     char number[32];
     add_text(line, "{\"time\":\"");
     add_time(line, "%Y-%m-%dT%H:%M:%S");
     add_text(line, "\",\"level\":");
-    add_json(line, level_names[level]);
+    add_json(line, level_names[entry->level]);
     if (origin->script) {
         add_text(line, ",\"script\":");
         add_json(line, origin->script);
@@ -77,14 +76,14 @@ static void format_json(struct line *line, enum ph_level level,
                  origin->generation);
         add_text(line, number);
     }
-    for (size_t i = 0; i + 1 < count; i += 2) {
+    for (size_t i = 0; i + 1 < entry->count; i += 2) {
         add_text(line, ",");
-        add_json(line, fields[i]);
+        add_json(line, entry->fields[i]);
         add_text(line, ":");
-        add_json(line, fields[i + 1]);
+        add_json(line, entry->fields[i + 1]);
     }
     add_text(line, ",\"message\":");
-    add_json(line, text);
+    add_json(line, entry->text);
     add_text(line, "}");
 }
 
@@ -96,14 +95,15 @@ static size_t shown(const struct ph_log *log, const char *text)
 }
 
 static void format_head(const struct ph_log *log, struct line *line,
-                        enum ph_level level, const struct ph_log_origin *origin)
+                        const struct ph_log_entry *entry)
 {
+    const struct ph_log_origin *origin = &entry->origin;
     static const char *const colours[] = {"\33[2m", "", "\33[33m", "\33[31m"};
     char number[32];
     add_time(line, "%H:%M:%S");
     if (log->colour)
-        add_text(line, colours[level]);
-    snprintf(number, sizeof number, " %-5s ", level_names[level]);
+        add_text(line, colours[entry->level]);
+    snprintf(number, sizeof number, " %-5s ", level_names[entry->level]);
     add_text(line, number);
     if (origin->script) {
         add_text(line, origin->script);
@@ -114,37 +114,35 @@ static void format_head(const struct ph_log *log, struct line *line,
 
 /* The fields end the first line, whatever is below it. */
 static void format_body(const struct ph_log *log, struct line *line,
-                        const char *text, const char *const *fields,
-                        size_t count)
+                        const struct ph_log_entry *entry)
 {
+    const char *text = entry->text;
     size_t len = shown(log, text), first = strcspn(text, "\n");
     if (first > len)
         first = len;
     add(line, text, first);
-    for (size_t i = 0; i + 1 < count; i += 2) {
+    for (size_t i = 0; i + 1 < entry->count; i += 2) {
         add_text(line, " ");
-        add_text(line, fields[i]);
+        add_text(line, entry->fields[i]);
         add_text(line, "=");
-        add_text(line, fields[i + 1]);
+        add_text(line, entry->fields[i + 1]);
     }
     add(line, text + first, len - first);
     if (log->colour)
         add_text(line, "\33[0m");
 }
 
-void ph_log_line(const struct ph_log *log, enum ph_level level,
-                 const struct ph_log_origin *origin, const char *text,
-                 const char *const *fields, size_t count)
+void ph_log_line(const struct ph_log *log, const struct ph_log_entry *entry)
 {
     struct line line; /* only its length: it is large */
-    if (level < log->least)
+    if (entry->level < log->least)
         return;
     line.len = 0;
     if (log->json) {
-        format_json(&line, level, origin, text, fields, count);
+        format_json(&line, entry);
     } else {
-        format_head(log, &line, level, origin);
-        format_body(log, &line, text, fields, count);
+        format_head(log, &line, entry);
+        format_body(log, &line, entry);
     }
     line.bytes[line.len++] = '\n';
     fwrite(line.bytes, 1, line.len, log->to);

@@ -22,10 +22,17 @@ struct ph_log_origin {
     unsigned generation;
 };
 
+/* What is to be said; all text is UTF-8. */
+struct ph_log_entry {
+    enum ph_level level;
+    struct ph_log_origin origin;
+    const char *text;
+    const char *const *fields; /* key, value, key … */
+    size_t count;              /* of strings in `fields` */
+};
+
 /* Writes one line (more, when the text has some and it is not JSON) in one
- * write. `fields` has `count` strings: key, value, key … Text is UTF-8. */
-void ph_log_line(const struct ph_log *log, enum ph_level level,
-                 const struct ph_log_origin *origin, const char *text,
-                 const char *const *fields, size_t count);
+ * write, if its level is to be seen. */
+void ph_log_line(const struct ph_log *log, const struct ph_log_entry *entry);
 
 #endif

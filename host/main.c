@@ -29,8 +29,8 @@ static void on_signal(void *user, enum ph_signal_kind kind)
 static void on_port_log(void *user, enum ph_level level, const char *text)
 {
     struct ph_host *host = user;
-    static const struct ph_log_origin origin = {0};
-    ph_log_line(&host->log, level, &origin, text, NULL, 0);
+    struct ph_log_entry entry = {.level = level, .text = text};
+    ph_log_line(&host->log, &entry);
 }
 
 static int internal(const char *what, const char *detail)

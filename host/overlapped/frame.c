@@ -96,8 +96,7 @@ static bool is_header(const struct ph_frame_header *header,
 
 enum ph_status ph_frame_find(const struct ph_frame *frame,
                              const unsigned char *bytes, size_t have,
-                             size_t max, struct ph_framed *out,
-                             const char **why)
+                             size_t max, struct ph_framed *out)
 {
     const struct ph_frame_header *header = &frame->header;
     uint64_t body;
@@ -105,16 +104,17 @@ enum ph_status ph_frame_find(const struct ph_frame *frame,
     *out = (struct ph_framed){0};
     if (have < header->size)
         return PH_PENDING;
-    *why = "the header has other constants than the frame's struct";
-    if (!is_header(header, bytes))
+    if (!is_header(header, bytes)) {
+        out->why = "the header has other constants than the frame's struct";
         return PH_PROTOCOL;
+    }
     body = get_length(header, bytes);
-    *why = "the header's length is less than the header";
-    if (header->counts_header && body < header->size)
+    if (header->counts_header && body < header->size) {
+        out->why = "the header's length is less than the header";
         return PH_PROTOCOL;
+    }
     if (header->counts_header)
         body -= header->size;
-    *why = NULL;
     if (body > max)
         return PH_TOOBIG;
     out->skip = header->keep ? 0 : header->size;

@@ -99,7 +99,8 @@ static bool serve_frame(struct ph_op *op, enum ph_status *status)
     if (reads_lines(op))
         return serve_line(op, status);
     *status = ph_frame_find(pipe->frame, pipe->in.bytes + pipe->in.start,
-                            held(pipe), pipe->max_message, &at, &op->why);
+                            held(pipe), pipe->max_message, &at);
+    op->why = at.why;
     if (*status == PH_OK) {
         pipe->in.start += at.skip;
         serve_held(op, at.len, 0);
@@ -152,10 +153,9 @@ static bool serve(struct ph_op *op, enum ph_status *status)
 static bool is_framed(const struct ph_pipe *pipe, const struct ph_chunk *chunk,
                       struct ph_framed *at)
 {
-    const char *why;
     return !ph_frame_is_lines(pipe->frame) &&
            ph_frame_find(pipe->frame, chunk->data, chunk->len,
-                         pipe->max_message, at, &why) == PH_OK &&
+                         pipe->max_message, at) == PH_OK &&
            chunk->len == at->skip + at->len;
 }
 
