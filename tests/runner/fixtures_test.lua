@@ -273,6 +273,12 @@ function tests.test_output_that_does_not_come()
   raises("did not print 'x' to its end; it has ended with status 3. It printed nothing.", ended.expect, ended, "x")
 end
 
+function tests.test_what_it_said_on_stderr_is_shown_too()
+  local p = run 'io.stderr:write "cannot find it\\n" return 2'
+  raises("did not print 'ready' to its end; it has ended with status 2. It printed nothing.\n"
+    .. "On stderr it printed:\n  | cannot find it", p.expect, p, "ready")
+end
+
 function tests.test_one_stream_for_both()
   local p = run([[
     print "out"

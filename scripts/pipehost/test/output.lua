@@ -4,6 +4,7 @@ local pipe = require "pipehost.pipe"
 
 local EXPECT_MS = 5000
 local SHOWN = 2000 -- bytes of it in a failure
+local END_MS = 500 -- for a program to end that has closed what it prints to
 local CHUNK = 65536
 
 ---@class pipehost.test.output
@@ -50,16 +51,27 @@ function M.new(stream, of)
 end
 
 local function shown(text)
-  if text == "" then
-    return "It printed nothing."
-  end
   local part = #text > SHOWN and "…" .. text:sub(-SHOWN) or text
-  return "It printed:\n" .. part:gsub("\n$", ""):gsub("^", "  | "):gsub("\n", "\n  | ")
+  return part:gsub("\n$", ""):gsub("^", "  | "):gsub("\n", "\n  | ")
+end
+
+-- Why something did not come is often said on the other stream.
+local function printed(self)
+  local other = self.of.stderr
+  local text = self.text == "" and "It printed nothing." or "It printed:\n" .. shown(self.text)
+  if other and other ~= self and other.text ~= "" then
+    text = text .. "\nOn stderr it printed:\n" .. shown(other.text)
+  end
+  return text
 end
 
 local function missed(self, pattern, ms)
-  local why = self.ended and "to its end" or ("within %d ms"):format(ms)
-  return ("%s did not print '%s' %s; %s. %s"):format(self.of.title, pattern, why, self.of:state(), shown(self.text))
+  local why = ("within %d ms"):format(ms)
+  if self.ended then
+    why = "to its end"
+    self.of:wait(END_MS) -- it is about to end, or it has
+  end
+  return ("%s did not print '%s' %s; %s. %s"):format(self.of.title, pattern, why, self.of:state(), printed(self))
 end
 
 ---Waits until what comes after the last match has the pattern.
