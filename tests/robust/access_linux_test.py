@@ -107,7 +107,9 @@ print(instance:info().path)
         script = self.write_file("server.lua", common.ECHO)
         done = self.finish(as_user(OTHER, phtest.PIPEHOST + ["serve", script]))
         self.assertEqual((done.status, done.out), (69, ""), done)
-        self.assertRegex(done.err, r"\Apipehost: [^\n]*Echo[^\n]*denied[^\n]*\Z")
+        # One line, and below it the one of the script.
+        self.assertRegex(
+            done.err, r"\Apipehost: [^\n]*server\.lua:3: [^\n]*Echo[^\n]*denied[^\n]*\n +3 \| [^\n]*\Z")
 
     def candidates(self, runtime):
         return self.environment(PIPEHOST_DIR=None, XDG_RUNTIME_DIR=runtime)
