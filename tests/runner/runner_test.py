@@ -9,7 +9,9 @@ has further arguments, "-- status: N" the exit status (1).
 """
 
 import os
+import pty
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 
@@ -335,6 +337,23 @@ class Options(Runner):
         process.wait_for("it says 2", 30)
         process.wait_for("waiting for a change", 30)
         self.assertEqual(process.stop(), 0, process)
+
+    def test_progress_on_a_terminal(self):
+        if phtest.WINDOWS:
+            self.skipTest("Wine has no terminal here")
+        self.files(a='return { test_waits = function() require("pipehost.pipe").sleep(1500) end }')
+        ours, theirs = pty.openpty()
+        command = phtest.PIPEHOST + ["test", "--jobs", "1", "."]
+        process = subprocess.Popen(
+            command, cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs
+        )
+        os.close(theirs)
+        out, _ = process.communicate(timeout=60)
+        shown = os.read(ours, 1 << 16).decode()
+        os.close(ours)
+        self.assertEqual(out.decode(), "ok - ./a_test.lua: test_waits\n1 passed, 0 failed\n")
+        self.assertRegex(shown, r"0 done \| a_test.lua: test_waits")
+        self.assertTrue(shown.endswith("\r\x1b[K"), repr(shown))
 
     def test_interrupted(self):
         self.files(a='return { test = function() print "begun" require("pipehost.pipe").event():wait() end }')
