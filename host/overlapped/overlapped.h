@@ -580,8 +580,8 @@ enum ph_status ph_watch_start(struct ph_op *op, struct ph_folder *folder,
  * A program, and all that it starts in turn: its tree. The tree goes with the
  * process that started it, however that ends, and with the last reference.
  * Windows: a job object. Linux: a process of ours above the program, to which
- * the kernel gives every orphan of the tree; it needs Linux 5.11, and /proc with
- * the files `children` (CONFIG_PROC_CHILDREN) to find orphans that have left
+ * the kernel gives every orphan of the tree; it needs Linux 5.11, and in /proc
+ * the files `children` (CONFIG_PROC_CHILDREN), to find orphans that have left
  * the program's process group.
  *
  * The program gets a process group of its own (no Ctrl-C of ours), an empty
