@@ -368,7 +368,7 @@ static int pipe_info(lua_State *L)
     struct lua_pipe *self = ph_pipe_check(L, 1);
     struct ph_info info;
     ph_pipe_info(self->pipe, &info);
-    lua_createtable(L, 0, 9);
+    lua_createtable(L, 0, 10);
     set_text(L, "name", ph_pipe_name(L, 1));
     set_text(L, "path", info.path);
     set_text(L, "mode", modes[info.mode]);
@@ -378,6 +378,8 @@ static int pipe_info(lua_State *L)
     set_count(L, "max_instances", info.max_instances);
     lua_pushboolean(L, info.server);
     lua_setfield(L, -2, "server");
+    lua_pushboolean(L, info.framed);
+    lua_setfield(L, -2, "framed");
     lua_pushinteger(L, (lua_Integer)info.max_message);
     lua_setfield(L, -2, "max_message");
     return 1;

@@ -339,7 +339,7 @@ enum ph_pipe_state {
 struct ph_info {
     const char *name; /* as given; valid while the pipe lives */
     const char *path; /* the system's full name */
-    bool server;
+    bool server, framed; /* framed: it has a frame, so bytes are messages */
     enum ph_mode mode;
     enum ph_direction direction;
     enum ph_pipe_state state;

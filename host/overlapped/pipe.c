@@ -155,6 +155,7 @@ void ph_pipe_info(const struct ph_pipe *pipe, struct ph_info *out)
         .name = pipe->name ? pipe->name : "",
         .path = pipe->path ? pipe->path : "",
         .server = pipe->server,
+        .framed = pipe->frame != NULL,
         .mode = pipe->mode,
         .direction = pipe->direction,
         .state = pipe->state,

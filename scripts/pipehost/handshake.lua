@@ -9,7 +9,7 @@ local play = require "pipehost.handshake.play"
 local retries = require "pipehost.handshake.retry"
 local steps = require("pipehost.handshake.steps").steps
 
-local open_names = { "mode", "wait", "peer", "max_message" }
+local open_names = { "mode", "wait", "peer", "max_message", "frame" }
 local option_names = { "pipe", "steps", "timeout", "deadline", "retry", "trace", table.unpack(open_names) }
 local play_names = { "timeout", "deadline", "trace", "captures" }
 
@@ -78,6 +78,7 @@ end
 ---@field wait? "exists" | "free" | "no"
 ---@field peer? "user" | "any"
 ---@field max_message? integer
+---@field frame? "lines" | pipehost.struct | pipehost.frame_options
 
 ---Opens the pipe and plays the steps. On failure info has `step`, `expected`, `got`,
 ---`transcript`, `tries` and, as lines for people, `report`.

@@ -141,6 +141,25 @@ function tests.test_lines_need_a_byte_pipe()
   t.assertStrContains(info.message, "expected 3 bytes, got \"abcd\": 4 bytes came")
 end
 
+-- With a frame a byte pipe has messages, and whatever fits a message can be expected.
+function tests.test_frames()
+  local Frame = pipehost.struct(">", { name = "frame", { "length", "I2" } })
+  local name = pipehost.server {
+    name = t.name(), mode = "byte", frame = Frame, timeout = 20000,
+    steps = { s.expect(s.pattern("^I am (%a+)$", { "who" })), s.send(function(c)
+      return "hello, " .. c.who
+    end), s.send "" },
+  }.name
+  local result = talk.plays(name, {
+    s.send "I am ann", s.expect(s.pattern "^hello, (.*)$", { as = "who" }), s.expect "", s.expect_close(),
+  }, { frame = Frame })
+  t.assertEquals(result, { who = "ann" })
+  name = talk.sending "one\r\ntwo\n"
+  talk.plays(name, { s.expect "one", s.expect(s.pattern "^t") }, { frame = "lines" })
+  local info = talk.fails("timeout", name, { s.expect "one", s.expect "two", s.expect "x" }, { frame = "lines" })
+  t.assertStrContains(info.message, [[expected "x", but nothing came within 40 ms]])
+end
+
 function tests.test_a_long_literal()
   local long = ("0123456789abcdef"):rep(20000)
   local name = talk.session("byte", function(conn)

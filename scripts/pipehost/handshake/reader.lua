@@ -12,7 +12,7 @@ local M = {}
 ---@return boolean
 function M.has_messages(conn)
   local info = conn:info()
-  return info.mode == "message" or info.frame ~= nil
+  return info.mode == "message" or info.framed
 end
 
 ---Why a pipe of this kind cannot be read for the matcher, or nil.

@@ -21,6 +21,7 @@ local pipehost = {}
 ---@field wait? "exists" | "free" | "no"
 ---@field peer? "user" | "any"
 ---@field max_message? integer
+---@field frame? pipehost.frame of a byte pipe
 ---@field trace? fun(direction: ">" | "<", bytes: string) for each message
 
 ---@class pipehost.handshake.place

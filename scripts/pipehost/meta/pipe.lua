@@ -200,7 +200,7 @@ function p:close(ms) end
 ---@return { pid: integer, uid: integer?, sid: string? }
 function p:peer() end
 
----@return { name: string, path: string, server: boolean, mode: pipehost.mode, direction: pipehost.direction, state: string, max_message: integer, instances: integer?, max_instances: integer? }
+---@return { name: string, path: string, server: boolean, framed: boolean, mode: pipehost.mode, direction: pipehost.direction, state: string, max_message: integer, instances: integer?, max_instances: integer? }
 function p:info() end
 
 ---@param max? integer
