@@ -7,7 +7,9 @@ local lfs = require "lfs"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local commands = { "serve", "run", "check", "test", "ctl", "connect", "list", "init" }
+local commands = {
+  "serve", "run", "check", "test", "ctl", "connect", "list", "init", "record", "replay", "transcript",
+}
 
 local function add_completion(parser)
   local command = parser:command("completion", "Print a shell's completion script.")
@@ -109,5 +111,6 @@ return function(options)
     return usage("a command is needed")
   end
   args.rest, args.library, args.version_text = rest, options.library, options.version
+  args.folders = options.folders
   return require("pipehost.command." .. args.command).main(args)
 end

@@ -278,6 +278,7 @@ if options.main then
   return {
     main = function()
       core.commit()
+      options.folders = folders
       return require "pipehost.main"(options)
     end,
   }

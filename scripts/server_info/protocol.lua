@@ -5,6 +5,9 @@ local pipehost = require "pipehost"
 
 local Flag = pipehost.struct("<", { name = "flag", { "flag", "I4" } })
 
+-- CLIENT_SERVER_INFO
+local ServerInfo = pipehost.struct("<", { name = "CLIENT_SERVER_INFO", { "iFage", "i4" } })
+
 return {
   PIPE = "ServerInfo",
   TIMEOUT = 3000, -- ms, for each operation
@@ -16,8 +19,11 @@ return {
 
   Flag = Flag,
 
-  -- CLIENT_SERVER_INFO
-  ServerInfo = pipehost.struct("<", { name = "CLIENT_SERVER_INFO", { "iFage", "i4" } }),
+  ServerInfo = ServerInfo,
+
+  -- What each end sends, for `--protocol` of record, replay and transcript.
+  client = Flag,
+  server = ServerInfo,
 
   flag = function(value)
     return Flag:pack { flag = value }

@@ -121,4 +121,13 @@ function M.milliseconds(text)
   return ms
 end
 
+---A whole number above 0 from the command line, for argparse.
+function M.count(text)
+  local count = math.tointeger(tonumber(text))
+  if not count or count < 1 then
+    return nil, ("'%s' is not a whole number above 0"):format(text)
+  end
+  return count
+end
+
 return M
