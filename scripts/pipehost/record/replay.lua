@@ -76,7 +76,7 @@ function Replay:session(conn)
     self.options.extra(conn)
     self.others = self.others + 1
   else
-    self:fail { text = ("a client opened connection %d, but %d were recorded"):format(self.taken, #self.list) }
+    self:fail { text = ("a client opened a connection too many; recorded: %d"):format(#self.list) }
   end
   self.live = self.live - 1
   self.changed:set()

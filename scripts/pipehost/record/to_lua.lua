@@ -44,8 +44,18 @@ local function number_source(value)
   return text:find "[.e]" and text or text .. ".0"
 end
 
+local keywords = {}
+for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true "
+  .. "until while"):gmatch "%a+" do
+  keywords[word] = true
+end
+
+local function is_name(text)
+  return type(text) == "string" and text:find "^[%a_][%w_]*$" ~= nil and not keywords[text]
+end
+
 local function key_source(key)
-  return type(key) == "string" and key:find "^[%a_][%w_]*$" and key or ("[%s]"):format(source(key, ""))
+  return is_name(key) and key or ("[%s]"):format(source(key, ""))
 end
 
 local function table_source(values, indent)
@@ -89,7 +99,7 @@ local function name_of(protocol, struct)
   end
   local names = {}
   for key, value in pairs(protocol.source) do
-    if value == struct and type(key) == "string" and key:find "^[%a_][%w_]*$" then
+    if value == struct and is_name(key) then
       names[#names + 1] = key
     end
   end
