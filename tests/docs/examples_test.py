@@ -125,7 +125,7 @@ class Documents(phtest.TestCase):
         self.assertEqual(missing, [])
 
     def test_links(self):
-        for path in ("README.md", "docs/guide.md", "docs/operations.md", "docs/reference.md"):
+        for path in ("README.md", "docs/guide.md", "docs/operations.md", "docs/record.md", "docs/reference.md"):
             folder = os.path.dirname(os.path.join(phtest.ROOT, path))
             for target in re.findall(r"\]\(([^)#:]+)[^)]*\)", read(path)):
                 self.assertTrue(os.path.exists(os.path.join(folder, target)), (path, target))

@@ -132,21 +132,19 @@ end
 
 local writers = {}
 
-function writers.send(turn, protocol, indent)
-  local name, values = struct_source(protocol, turn)
-  if name then
-    return ("s.send(%s, %s)"):format(name, values)
+-- A step with a struct, where the bytes are one that has a name, or with the bytes.
+local function with_bytes(by_struct, by_bytes)
+  return function(turn, protocol, indent)
+    local name, values = struct_source(protocol, turn)
+    if name then
+      return by_struct:format(name, values)
+    end
+    return by_bytes:format(quote(turn.bytes, indent))
   end
-  return ("s.send(%s)"):format(quote(turn.bytes, indent))
 end
 
-function writers.expect(turn, protocol, indent)
-  local name, values = struct_source(protocol, turn)
-  if name then
-    return ("s.expect(%s, { fields = %s })"):format(name, values)
-  end
-  return ("s.expect(%s)"):format(quote(turn.bytes, indent))
-end
+writers.send = with_bytes("s.send(%s, %s)", "s.send(%s)")
+writers.expect = with_bytes("s.expect(%s, { fields = %s })", "s.expect(%s)")
 
 function writers.close()
   return "s.close()"
