@@ -365,7 +365,11 @@ if windows then
     files { "host/pipehost.rc" }
     if visual_studio then
         -- The resources have one.
-        flags { "NoManifest" }
+        if manifest then
+            manifest "Off"
+        else -- before 5.0.0-beta8
+            flags { "NoManifest" }
+        end
     end
 end
 
