@@ -238,7 +238,8 @@ static void set_ticker(struct ph_generation *generation, struct ph_task *task)
     ticker->due = false;
     ticker->used_ms = 0;
     ticker->stop_ms = left;
-    ticker->due_ms = loading && left > PH_TICK_MS ? PH_TICK_MS : left;
+    /* A load gives way at its first tick, which comes within 10 ms. */
+    ticker->due_ms = loading && left > PH_TICK_MS ? 0 : left;
     if (!budget)
         ticker->due_ms = PH_LOOK_MS;
 }

@@ -43,7 +43,9 @@ local function each_script(scripts, act)
     status = text and common.OK or status or common.FAILED
     text = (text or message):gsub("\nstack traceback:.*$", "")
     worst, lines[i] = math.max(worst, status), text
-    results[i] = { script = script.path, status = status, message = text, generation = script.number }
+    results[i] = {
+      script = script.path, status = status, message = text, generation = script.number, commit_ms = script.commit_ms,
+    }
   end
   return worst, table.concat(lines, "\n"), { results = results }
 end

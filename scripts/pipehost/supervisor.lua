@@ -23,6 +23,7 @@ local NAMED = 5 -- files, or clients, in a message
 ---@field committed? fun(script: pipehost.supervised, generation: pipehost.generation) called for each commit
 ---@field found? boolean in a folder of the command line, not named there itself
 ---@field failures integer attempts that failed
+---@field commit_ms? number that the last commit took
 ---@field last_error? string until an attempt succeeds
 local Script = {}
 Script.__index = Script
@@ -118,8 +119,10 @@ function Script:commit(candidate)
   end
   local ok, message, status = candidate:bind(old)
   if ok then
+    local begun = pipe.now()
     ok, message = candidate:commit()
     status = common.SCRIPT_ERROR
+    self.commit_ms = pipe.now() - begun
   end
   if not ok then
     candidate:close()
