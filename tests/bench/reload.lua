@@ -26,9 +26,10 @@ local function talk(i)
   end
 end
 
+local controller = assert(pipe.open(control, { timeout = MS }))
+
 local function ask(request)
-  local conn <close> = assert(pipe.open(control, { timeout = MS, wait = "free" }))
-  local reply = assert(conn:transact(request, MS))
+  local reply = assert(controller:transact(request, MS))
   assert(reply:match "^0\n", reply)
   return reply
 end
