@@ -37,7 +37,7 @@ local pipehost = {}
 ---@param fn fun()
 function pipehost.on_start(fn) end
 
----Runs fn when the script is stopped, before its servers stop; for at most 1000 ms.
+---Runs fn when the script is stopped, before its servers stop, or is replaced by a reload; for at most 1000 ms.
 ---@param fn fun()
 function pipehost.on_stop(fn) end
 
