@@ -248,7 +248,7 @@ end
 when "Debug"
 defines { "LUA_USE_APICHECK" }
 when "Sanitize"
-defines { "LUA_USE_APICHECK", "PH_PLAIN_HEAP" }
+defines { "LUA_USE_APICHECK" }
 if not visual_studio then
     buildoptions { "-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer" }
     linkoptions { "-fsanitize=address,undefined" }

@@ -21,12 +21,13 @@ static void *allocate(void *user, void *block, size_t old, size_t size)
         old = 0; /* Lua passes a type here */
     if (size == 0) {
         generation->memory -= old;
-        ph_heap_free(&generation->heap, block, old);
+        free(block);
         return NULL;
     }
-    if (size > old && !ph_limits_allow(generation, size - old))
+    if (size > old && (ph_failing_now(&generation->failing) ||
+                       !ph_limits_allow(generation, size - old)))
         return NULL;
-    more = ph_heap_resize(&generation->heap, block, old, size);
+    more = block ? realloc(block, size) : malloc(size);
     if (more)
         generation->memory += size - old;
     return more;
@@ -44,7 +45,8 @@ static void log_line(void *user, enum ph_level level, const char *text,
     ph_log_line(&generation->host->log, &entry);
 }
 
-/* ---- Opening ------------------------------------------------------------------ */
+/* ---- Opening
+ * ------------------------------------------------------------------ */
 
 struct opening {
     struct ph_generation *generation;
@@ -60,6 +62,7 @@ static int open_protected(lua_State *L)
     ph_limits_open(L);
     ph_file_open(L);
     ph_compile_open(L);
+    ph_failing_open(L);
     if (opening->extra) {
         lua_pushcfunction(L, opening->extra);
         lua_pushvalue(L, -2);
@@ -95,18 +98,20 @@ static int describe(lua_State *L)
     return 1;
 }
 
-static char *run_open(struct opening *opening)
+/* *error as ph_generation_open has it. */
+static bool run_open(struct opening *opening, char **error)
 {
     lua_State *L = opening->generation->runtime.L;
     lua_pushcfunction(L, describe);
     lua_pushcfunction(L, open_protected);
     lua_pushlightuserdata(L, opening);
-    if (lua_pcall(L, 1, 0, 1) == LUA_OK) {
-        lua_settop(L, 0);
-        return NULL;
+    if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+        const char *text = lua_tostring(L, -1);
+        *error = text ? copy_text(text) : NULL;
+        return false;
     }
-    const char *text = lua_tostring(L, -1);
-    return copy_text(text ? text : "not enough memory");
+    lua_settop(L, 0);
+    return true;
 }
 
 static void link_generation(struct ph_generation *generation)
@@ -129,32 +134,33 @@ static void set_runtime(struct ph_generation *generation)
     memcpy(lua_getextraspace(runtime->L), &runtime, sizeof runtime);
 }
 
-char *ph_generation_open(struct ph_host *host, const struct ph_value *options,
-                         lua_CFunction extra, struct ph_generation **out)
+struct ph_generation *ph_generation_open(struct ph_host *host,
+                                         const struct ph_value *options,
+                                         lua_CFunction extra, char **error)
 {
     struct ph_generation *generation = calloc(1, sizeof *generation);
-    char *error;
+    *error = NULL;
     if (!generation)
-        return copy_text("not enough memory");
+        return NULL;
     generation->host = host;
+    generation->failing = host->failing;
+    host->failing = (struct ph_failing){0};
     generation->runtime.L = lua_newstate(allocate, generation);
     if (!generation->runtime.L) {
-        ph_heap_close(&generation->heap);
         free(generation);
-        return copy_text("not enough memory");
+        return NULL;
     }
     set_runtime(generation);
     link_generation(generation);
     struct opening opening = {generation, options, extra};
-    error = run_open(&opening);
-    if (error)
-        ph_generation_close(generation);
-    else
-        *out = generation;
-    return error;
+    if (run_open(&opening, error))
+        return generation;
+    ph_generation_close(generation);
+    return NULL;
 }
 
-/* ---- Hooks -------------------------------------------------------------------- */
+/* ---- Hooks
+ * -------------------------------------------------------------------- */
 
 struct starting {
     const char *hook;
@@ -203,7 +209,8 @@ void ph_generation_release(struct ph_generation *generation, int held)
     luaL_unref(generation->runtime.L, LUA_REGISTRYINDEX, held);
 }
 
-/* ---- Closing ------------------------------------------------------------------ */
+/* ---- Closing
+ * ------------------------------------------------------------------ */
 
 void ph_generation_cancel(struct ph_generation *generation, bool all)
 {
@@ -230,7 +237,6 @@ void ph_generation_close(struct ph_generation *generation)
     ph_server_abandon(&generation->runtime);
     lua_close(generation->runtime.L);
     assert(generation->memory == 0);
-    ph_heap_close(&generation->heap);
     unlink_generation(generation);
     free((char *)generation->origin.script);
     free(generation);

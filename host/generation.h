@@ -6,7 +6,7 @@
 #ifndef PH_GENERATION_H
 #define PH_GENERATION_H
 
-#include "heap.h"
+#include "failing.h"
 #include "limit.h"
 #include "log.h"
 #include "lua.h"
@@ -22,10 +22,11 @@ struct ph_host {
     struct ph_generation *main;
     struct ph_generation *generations; /* the main one excluded */
     struct ph_services services;
-    struct ph_store store;             /* what scripts share */
-    struct ph_signal signalled;        /* set while `stops` or `reloads` */
-    unsigned stops, reloads;           /* not yet taken by the command line */
+    struct ph_store store;      /* what scripts share */
+    struct ph_signal signalled; /* set while `stops` or `reloads` */
+    unsigned stops, reloads;    /* not yet taken by the command line */
     struct ph_ticker ticker;
+    struct ph_failing failing; /* for the state that is opened next */
 };
 
 struct ph_generation {
@@ -33,17 +34,18 @@ struct ph_generation {
     struct ph_host *host;
     struct ph_generation *next;
     struct ph_log_origin origin;
-    struct ph_heap heap;
     size_t memory; /* bytes that its state holds, and operations of it */
     struct ph_limits limits;
+    struct ph_failing failing;
 };
 
 /* Makes a state and runs the library's prelude in it with `options` (a value
  * that crosses states, or NULL); `extra` opens more functions in the core
- * table, NULL: none. The phase is LOADING. Returns NULL, or on failure a text
- * that the caller frees; nothing is left then. */
-char *ph_generation_open(struct ph_host *host, const struct ph_value *options,
-                         lua_CFunction extra, struct ph_generation **out);
+ * table, NULL: none. The phase is LOADING. NULL: it failed, and nothing is left
+ * but *error, a text that the caller frees; NULL too: not enough memory. */
+struct ph_generation *ph_generation_open(struct ph_host *host,
+                                         const struct ph_value *options,
+                                         lua_CFunction extra, char **error);
 
 /* Starts the hook that the prelude returned under this name as a task, with the
  * values as arguments (NULL: none). The task is held by the state until it ends
@@ -56,7 +58,8 @@ struct ph_task *ph_generation_start(struct ph_generation *generation,
 /* The task that was held is the state's alone again. */
 void ph_generation_release(struct ph_generation *generation, int held);
 
-/* Cancels every task, or those that serve no connection. They end in the port's next runs: runtime.idle. */
+/* Cancels every task, or those that serve no connection. They end in the port's
+ * next runs: runtime.idle. */
 void ph_generation_cancel(struct ph_generation *generation, bool all);
 
 /* Closes the state; no task may be left waiting for an operation (runtime.idle

@@ -66,10 +66,10 @@ static int generation_open(lua_State *L)
     handle->generation = NULL;
     luaL_setmetatable(L, GENERATION);
     encode(L, 3, 3, options);
-    error = ph_generation_open(host_of(L), options, extra, &handle->generation);
-    if (error) {
+    handle->generation = ph_generation_open(host_of(L), options, extra, &error);
+    if (!handle->generation) {
         lua_pushnil(L);
-        lua_pushstring(L, error);
+        lua_pushstring(L, error ? error : "not enough memory");
         free(error);
         return 2;
     }
@@ -222,24 +222,34 @@ static int encode_protected(lua_State *co)
     return 0;
 }
 
+/* That state could not say what came of it: for those who ask it has failed. */
+static int push_lost(lua_State *L, const char *why)
+{
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, why);
+    return 2;
+}
+
 static int push_results(lua_State *L)
 {
     struct remote *remote = lua_touserdata(L, 1);
     struct ph_task *task = remote->task;
     struct ph_value *value = ph_value_push(L);
     int count = task->failed ? 1 : task->results;
-    lua_State *co = task->co;
+    /* Nothing is called in a coroutine that may have died. */
+    lua_State *co = task->co, *other = task->runtime->L;
     task->observed = true;
-    if (!lua_checkstack(co, count + 4))
-        return luaL_error(L, "not enough memory");
-    lua_pushcfunction(co, encode_protected);
-    lua_pushlightuserdata(co, value);
+    if (!lua_checkstack(co, count) || !lua_checkstack(other, count + 2))
+        return push_lost(L, "not enough memory");
+    lua_pushcfunction(other, encode_protected);
+    lua_pushlightuserdata(other, value);
     for (int i = 0; i < count; i++)
-        lua_pushvalue(co, -count - 2);
-    if (lua_pcall(co, count + 1, 0, 0) != LUA_OK) {
-        lua_pushstring(L, lua_tostring(co, -1));
-        lua_pop(co, 1);
-        return lua_error(L);
+        lua_pushvalue(co, -count);
+    lua_xmove(co, other, count);
+    if (lua_pcall(other, count + 1, 0, 0) != LUA_OK) {
+        int pushed = push_lost(L, lua_tostring(other, -1));
+        lua_pop(other, 1);
+        return pushed;
     }
     if (!task->failed)
         return ph_value_decode(L, value);
@@ -373,9 +383,12 @@ static int counts(lua_State *L)
     const struct {
         const char *key;
         size_t value;
-    } rows[] = {{"pipes", counts.pipes},     {"operations", counts.operations},
-                {"timers", counts.timers},   {"listeners", counts.listeners},
-                {"folders", counts.folders}, {"processes", counts.processes},
+    } rows[] = {{"pipes", counts.pipes},
+                {"operations", counts.operations},
+                {"timers", counts.timers},
+                {"listeners", counts.listeners},
+                {"folders", counts.folders},
+                {"processes", counts.processes},
                 {"shared", host_of(L)->store.bytes}};
     lua_newtable(L);
     for (size_t i = 0; i < ph_countof(rows); i++) {

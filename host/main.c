@@ -12,8 +12,8 @@
 #include "platform.h"
 #include "version.h"
 
-#define EXIT_INTERNAL 70
-#define CLOSE_ROUNDS 200
+#define EXIT_INTERNAL  70
+#define CLOSE_ROUNDS   200
 #define CLOSE_ROUND_US 10000
 
 static void on_signal(void *user, enum ph_signal_kind kind)
@@ -84,8 +84,7 @@ static int exit_status(const struct ph_task *task)
 static int run(struct ph_host *host)
 {
     int held;
-    struct ph_task *task =
-        ph_generation_start(host->main, "main", NULL, &held);
+    struct ph_task *task = ph_generation_start(host->main, "main", NULL, &held);
     if (!task)
         return internal("internal error", "the command line did not start");
     task->observed = true;
@@ -145,12 +144,12 @@ int main(int argc, char **argv)
     host.library = library_folder(argc, argv);
     if (main_options(argc, argv, &options) != NULL)
         return internal("internal error", "bad arguments");
-    error = ph_generation_open(&host, &options, ph_host_open, &host.main);
-    if (error) {
-        internal("internal error", error);
-        free(error);
-    } else {
+    host.main = ph_generation_open(&host, &options, ph_host_open, &error);
+    if (host.main) {
         status = run(&host);
+    } else {
+        internal("internal error", error ? error : "not enough memory");
+        free(error);
     }
     close_all(&host);
     ph_store_clear(&host.store);

@@ -13,8 +13,8 @@ local compile, raw_error = core.load, error
 
 -- Sources ---------------------------------------------------------------------
 
-local sources = compile(core.library_source("pipehost/sources.lua", options.library),
-  "@pipehost/sources.lua")(core, options)
+local sources = assert(compile(core.library_source("pipehost/sources.lua", options.library),
+  "@pipehost/sources.lua"))(core, options)
 
 -- Others wait while one is compiled: that takes up to 50 ms.
 local LARGEST_SOURCE = 1 << 20
