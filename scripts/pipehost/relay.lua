@@ -85,11 +85,11 @@ end
 
 local function connect(relay, conn)
   local options = relay.options
-  local target, _, info = pipe.open(options.target, {
+  local target, code, info = pipe.open(options.target, {
     mode = options.mode, timeout = options.timeout, max_message = options.max_message, frame = options.frame,
   })
   if not target then
-    log.error(("connection %d: %s"):format(conn.id, info))
+    log.error(("connection %d: %s%s"):format(conn.id, info, code == "mode" and "; --mode tells which" or ""))
     return nil
   end
   core.set_timeout(target, nil) -- that was for the open; a conversation may be silent for long

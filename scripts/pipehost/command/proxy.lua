@@ -22,11 +22,23 @@ end
 local function show_event(conn, kind, bytes, by)
   local hex, log = require "pipehost.hex", require "pipehost.log"
   log.debug(function()
-    return ("connection %d: %s %s"):format(conn, kind, bytes and hex.line(bytes, SHOWN) or by or "")
+    local what = bytes and hex.line(bytes, SHOWN) or by
+    return ("connection %d: %s"):format(conn, kind) .. (what and " " .. what or "")
   end)
 end
 
+local function usage(args)
+  if args.listen:lower() == args.target:lower() then
+    return ("proxy %s %s: clients open one pipe, the server has another"):format(args.listen, args.target)
+  end
+end
+
 function M.main(args)
+  local wrong = usage(args)
+  if wrong then
+    common.complain(wrong)
+    return common.USAGE
+  end
   local log = require "pipehost.log"
   local relay = require("pipehost.relay").new {
     target = args.target, mode = args.mode, max_message = args.max_message, timeout = args.timeout,
