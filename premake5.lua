@@ -241,9 +241,10 @@ defines { "NDEBUG" }
 optimized()
 if not visual_studio then
     -- A message goes through many small functions of several files: a fifth
-    -- fewer instructions.
+    -- fewer instructions. In one partition: what a function leaves alone is
+    -- known to its callers then.
     buildoptions { "-flto=auto", "-O3" }
-    linkoptions { "-flto=auto", "-O3" }
+    linkoptions { "-flto=auto", "-flto-partition=one", "-O3" }
 end
 when "Debug"
 defines { "LUA_USE_APICHECK" }
@@ -350,11 +351,24 @@ if generating then
     end
 end
 
+-- Optimized across files, the code for faults would go into the functions that
+-- each message passes through, and make them slower for everybody.
+local fault_sources = {
+    ["fault.c"] = true, ["fault_plan.c"] = true, ["fault_read.c"] = true, ["fault_write.c"] = true,
+}
+
 static_library "overlapped"
 own_code()
-files(sources "host/overlapped/*.c")
+files(without(sources "host/overlapped/*.c", fault_sources))
 
-executable("pipehost", "pipehost", "", { "overlapped", "lua" })
+static_library "faults"
+own_code()
+if not visual_studio then
+    buildoptions { "-fno-lto" }
+end
+files(sources "host/overlapped/fault*.c")
+
+executable("pipehost", "pipehost", "", { "overlapped", "faults", "lua" })
 files(sources "host/*.c")
 files(sources "bindings/*.c")
 files { "build/embedded.c" }
@@ -382,7 +396,7 @@ local function overlapped_tests()
     end
     for _, file in ipairs(tests) do
         local name = path.getbasename(file)
-        executable("overlapped-" .. name, name, "/tests/overlapped", { "overlapped" })
+        executable("overlapped-" .. name, name, "/tests/overlapped", { "overlapped", "faults" })
         files { file }
         files(shared)
     end

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "embedded.h"
+#include "faults.h"
 #include "frame.h"
 #include "lauxlib.h"
 #include "lua_version.h"
@@ -398,6 +399,7 @@ void ph_library_open(lua_State *L)
     ph_pipe_open(L);
     luaL_newlib(L, functions);
     ph_task_open(L);
+    ph_faults_open(L);
     ph_frame_open(L);
     ph_open_open(L);
     ph_server_open(L);

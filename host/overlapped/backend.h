@@ -35,6 +35,7 @@ struct ph_port {
     struct ph_wait *ended, **ended_tail; /* waits to be called back */
     struct ph_wait *ending;              /* of them: in this turn */
     struct ph_listener *listeners;
+    struct ph_plan *plans; /* of faults: fault.h */
     /* Freed at the end of the turn: a batch of events may still name them. */
     struct ph_pipe *dead;
     struct ph_listener *dead_listeners;
@@ -48,6 +49,13 @@ struct ph_port {
     bool stopping; /* a stop has arrived */
 };
 
+/* Where a read or write waits. */
+enum ph_flight {
+    PH_NO_FLIGHT, /* nowhere */
+    PH_IN_SYSTEM, /* the back end has it */
+    PH_HELD       /* a fault delays it: nothing of it is in the back end */
+};
+
 struct ph_pipe {
     struct ph_port *port;
     uint32_t owners; /* references from outside */
@@ -56,10 +64,10 @@ struct ph_pipe {
     enum ph_mode mode;           /* set by the back end on open */
     enum ph_direction direction; /* as the server named it */
     bool server;
-    bool reading, writing; /* the back end holds one */
+    uint8_t reading, writing; /* enum ph_flight */
     bool attached;         /* the back end has a handle */
     bool taken;            /* counts in listener->taken */
-    bool read_ended;       /* nothing comes any more */
+    bool read_stops;       /* nothing comes any more, or faults may hinder it */
     bool write_ended;      /* the peer takes nothing any more */
     bool write_torn;       /* a write was cancelled midway */
     bool transact_torn;    /* a late reply may come: only close */
@@ -76,6 +84,7 @@ struct ph_pipe {
     size_t in_scanned; /* no line feed in this many bytes of `in` */
     uint32_t child;    /* a stream of the process with this id, or 0 */
     struct ph_frame *frame; /* of a byte pipe with messages; a reference */
+    struct ph_faulty *faulty; /* its faults: faulty.h; NULL: none */
     struct ph_pipe *next_dead;
 };
 
@@ -213,7 +222,7 @@ enum ph_status ph_backend_available(struct ph_op *op, const char *name,
  * one whole message, or its first part (then ends is false) when the system
  * can serve the rest later. PH_OK: *chunk. PH_PENDING: ph_pipe_read_done will
  * be called. PH_CLOSED: the end. try_now false allows to wait for the system's
- * notice without a try. Only called when !pipe->reading. */
+ * notice without a try. Only called when nothing of a read is in flight. */
 enum ph_status ph_backend_read(struct ph_pipe *pipe, size_t want, bool try_now,
                                struct ph_chunk *chunk);
 

@@ -11,7 +11,7 @@
  */
 #include <assert.h>
 
-#include "operation.h"
+#include "faulty.h"
 
 #define RETRY_LONGEST_US 10000
 
@@ -72,6 +72,8 @@ enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
 {
     if (pipe->state == PH_PIPE_CLOSED || pipe->state == PH_PIPE_NEW)
         return ph_op_misuse(op, "the pipe is not open");
+    if (pipe->faulty)
+        ph_fault_release(pipe);
     ph_op_begin(op, PH_OP_FLUSH, pipe->port, pipe, deadline);
     ph_queue_push(&pipe->flushes, op);
     if (pipe->state != PH_PIPE_CONNECTED)
@@ -170,6 +172,8 @@ enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,
     bool connected = pipe->state == PH_PIPE_CONNECTED;
     if (pipe->state == PH_PIPE_CLOSED)
         return ph_op_misuse(op, "the pipe is closed");
+    if (pipe->faulty)
+        ph_fault_release(pipe);
     pipe->state = PH_PIPE_CLOSED;
     ph_op_begin(op, PH_OP_CLOSE, pipe->port, pipe,
                 pipe->port->now + PH_CLOSE_DRAIN_US);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "operation.h"
+#include "faulty.h"
 
 static struct ph_listener *find(struct ph_port *port, const char *key)
 {
@@ -185,6 +185,12 @@ static void finish_connect(struct ph_op *op, enum ph_status status)
     ph_op_end(op, status);
 }
 
+static enum ph_status accept(struct ph_listener *listener, struct ph_op *op)
+{
+    return op->port->plans ? ph_fault_accept(listener, op)
+                           : ph_backend_accept(listener, op->pipe, &op->os);
+}
+
 /* Gives the next client to the head; false: none is there now. */
 static bool serve_head(struct ph_listener *listener)
 {
@@ -201,7 +207,7 @@ static bool serve_head(struct ph_listener *listener)
         ph_queue_push(&listener->waiting, op);
         return listener->waiting.head != op;
     }
-    status = ph_backend_accept(listener, op->pipe, &op->os);
+    status = accept(listener, op);
     if (status == PH_PENDING)
         return false;
     finish_connect(op, status);
@@ -258,7 +264,7 @@ void ph_connect_step(struct ph_op *op)
     if (listener->waiting.head == op && !full(listener) &&
         op->ending != PH_CLOSED && op->pipe->state != PH_PIPE_CLOSED &&
         !op->pipe->attached &&
-        ph_backend_accept(listener, op->pipe, &op->os) == PH_OK)
+        accept(listener, op) == PH_OK)
         finish_connect(op, PH_OK);
     else
         finish_connect(op, op->ending);
@@ -290,7 +296,7 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
     pipe->connecting = op;
     ph_queue_push(&listener->waiting, op);
     if (listener->waiting.head == op && !full(listener) && !pipe->attached) {
-        enum ph_status status = ph_backend_accept(listener, pipe, &op->os);
+        enum ph_status status = accept(listener, op);
         if (status != PH_PENDING)
             finish_connect(op, status);
     }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "operation.h"
+#include "faulty.h"
 
 #define RETRY_LONGEST_US 16000
 
@@ -26,6 +26,8 @@ static enum ph_status try_once(struct ph_op *op)
     case PH_OP_CREATE:
         return ph_create_try(op);
     case PH_OP_OPEN:
+        if (op->port->plans)
+            return ph_fault_open(op);
         return ph_backend_open(op->pipe, op->name, op->options, &op->os,
                                &op->why);
     default:

@@ -21,6 +21,10 @@ void ph_op_poke(struct ph_op *op);
  * deadline PH_NOW the operation is asked to end. */
 void ph_op_started(struct ph_op *op);
 
+/* Frees an operation of the portable half's own that is DONE or IDLE; can be
+ * its `done`. */
+void ph_op_free(struct ph_op *op);
+
 /* Refuses a start: PH_MISUSE with the reason. */
 enum ph_status ph_op_misuse(struct ph_op *op, const char *why);
 

@@ -18,7 +18,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "operation.h"
+#include "faulty.h"
 
 struct ph_pipe *ph_pipe_new(struct ph_port *port)
 {
@@ -37,7 +37,7 @@ void ph_pipe_retain(struct ph_pipe *pipe)
     pipe->owners++;
 }
 
-static void closed_alone(struct ph_op *op)
+void ph_op_free(struct ph_op *op)
 {
     ph_op_clear(op);
     free(op);
@@ -51,10 +51,10 @@ void ph_pipe_close(struct ph_pipe *pipe)
         return;
     op = calloc(1, sizeof *op);
     if (op) {
-        op->done = closed_alone;
+        op->done = ph_op_free;
         if (ph_close_start(op, pipe, PH_NOW) != PH_OK ||
             op->state == PH_OP_DONE)
-            closed_alone(op);
+            ph_op_free(op);
         return;
     }
     pipe->state = PH_PIPE_CLOSED;
@@ -82,7 +82,7 @@ static void clear_client(struct ph_pipe *pipe)
     free(pipe->in.bytes);
     pipe->in = (struct ph_buffer){0};
     pipe->in_scanned = 0;
-    pipe->read_ended = pipe->write_ended = false;
+    pipe->read_stops = pipe->write_ended = false;
     pipe->write_torn = pipe->transact_torn = false;
 }
 
@@ -91,7 +91,7 @@ static void drop_old_client(struct ph_pipe *pipe)
 {
     if (!pipe->attached || pipe->reading || pipe->writing || pipe->flushes.head)
         return;
-    ph_backend_close(pipe);
+    ph_seam_close(pipe);
     clear_client(pipe);
     if (pipe->connecting)
         ph_op_poke(pipe->connecting);
@@ -104,7 +104,7 @@ void ph_pipe_detach(struct ph_pipe *pipe)
      * closed, so that the name never vanishes in between. */
     ph_listener_untake(pipe);
     if (pipe->attached)
-        ph_backend_close(pipe);
+        ph_seam_close(pipe);
     ph_listener_leave(pipe);
 }
 
@@ -187,7 +187,7 @@ enum ph_status ph_pipe_peek(struct ph_pipe *pipe, struct ph_peek *out, long *os)
         return PH_MISUSE;
     out->available = out->left = 0;
     *os = 0;
-    status = pipe->read_ended ? PH_CLOSED : ph_backend_peek(pipe, out, os);
+    status = ph_seam_peek(pipe, out, os);
     if (held && status == PH_CLOSED)
         status = PH_OK;
     if (status != PH_OK)

@@ -263,9 +263,10 @@ static void disarm_unused(struct linux_pipe *pipe, uint32_t events)
     uint32_t wanted = pipe->watch.armed;
     if (!pipe->base.attached)
         return;
-    if (!pipe->base.reading && events & (READABLE | EPOLLHUP | EPOLLERR))
+    if (pipe->base.reading != PH_IN_SYSTEM &&
+        events & (READABLE | EPOLLHUP | EPOLLERR))
         wanted &= ~READABLE;
-    if (!pipe->base.writing)
+    if (pipe->base.writing != PH_IN_SYSTEM)
         wanted &= ~(uint32_t)EPOLLOUT;
     arm(pipe, wanted);
 }
@@ -273,10 +274,11 @@ static void disarm_unused(struct linux_pipe *pipe, uint32_t events)
 static void ready(struct watch *watch, uint32_t events)
 {
     struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
-    bool reading = pipe->base.reading, used = reading;
+    bool reading = pipe->base.reading == PH_IN_SYSTEM, used = reading;
     if (reading && events & (READABLE | EPOLLHUP | EPOLLERR))
         on_readable(pipe, events);
-    if (pipe->base.writing && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+    if (pipe->base.writing == PH_IN_SYSTEM &&
+        events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
         on_writable(pipe);
         used = false;
     }
@@ -417,7 +419,7 @@ void ph_backend_close(struct ph_pipe *base)
 {
     struct linux_pipe *pipe = linux_pipe_of(base);
     assert(base->attached && !base->reading && !base->writing);
-    if (!base->child && !base->read_ended)
+    if (!base->child && !base->read_stops)
         drain_input(pipe);
     arm(pipe, 0);
     close(pipe->watch.fd);

@@ -45,7 +45,7 @@ void ph_port_destroy(struct ph_port *port)
     assert(!port->counts.pipes && !port->counts.operations);
     assert(!port->counts.listeners && !port->counts.timers);
     assert(!port->counts.folders);
-    assert(!port->counts.processes);
+    assert(!port->counts.processes && !port->plans);
     ph_backend_port_close(port);
 }
 

@@ -4,8 +4,8 @@
  * message that was read in part, or bytes before the end of a line. Usually it
  * is empty and a chunk goes from the back end to its reader without a copy.
  */
+#include "faulty.h"
 #include "frame.h"
-#include "operation.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -234,6 +234,15 @@ static void at_end(struct ph_op *op)
     finish(op, line ? PH_OK : PH_CLOSED);
 }
 
+/* The way of a pipe with faults, and of one that brings nothing any more. */
+static bool stop(struct ph_op *op, bool try_now)
+{
+    if (op->pipe->faulty)
+        return ph_fault_read(op, try_now);
+    at_end(op);
+    return true;
+}
+
 static size_t ask(const struct ph_op *op)
 {
     size_t have = held(op->pipe);
@@ -263,18 +272,16 @@ static bool drive(struct ph_op *op, bool try_now)
             finish(op, status);
             return true;
         }
-        if (pipe->read_ended) {
-            at_end(op);
-            return true;
-        }
+        if (pipe->read_stops)
+            return stop(op, try_now);
         status = ph_backend_read(pipe, ask(op), try_now, &chunk);
-        op->os = chunk.os;
         if (status == PH_PENDING) {
-            pipe->reading = true;
+            pipe->reading = PH_IN_SYSTEM;
             return false;
         }
+        op->os = chunk.os;
         if (status == PH_CLOSED) {
-            pipe->read_ended = true;
+            pipe->read_stops = true;
         } else if (status != PH_OK) {
             finish(op, status);
             return true;
@@ -284,9 +291,38 @@ static bool drive(struct ph_op *op, bool try_now)
     }
 }
 
-void ph_reads_run(struct ph_pipe *pipe)
+/* For faulty.h. */
+bool ph_read_served(struct ph_op *op)
 {
-    pipe->live++; /* a callback may drop everything else that holds it */
+    enum ph_status status;
+    if (!serve(op, &status))
+        return false;
+    finish(op, status);
+    return true;
+}
+
+bool ph_read_took(struct ph_op *op, const struct ph_chunk *chunk)
+{
+    return take(op, chunk);
+}
+
+void ph_read_end(struct ph_op *op, enum ph_status status)
+{
+    if (status == PH_CLOSED)
+        at_end(op);
+    else
+        finish(op, status);
+}
+
+size_t ph_read_ask(const struct ph_op *op)
+{
+    return ask(op);
+}
+
+/* The end of a step that holds the pipe: a callback may have dropped everything
+ * else that held it. */
+static void go_on(struct ph_pipe *pipe)
+{
     while (pipe->reads.head && !pipe->reading && pipe->attached &&
            pipe->reads.head->ending == PH_OK)
         drive(pipe->reads.head, false);
@@ -294,29 +330,46 @@ void ph_reads_run(struct ph_pipe *pipe)
     ph_pipe_settle(pipe);
 }
 
+void ph_reads_run(struct ph_pipe *pipe)
+{
+    pipe->live++;
+    go_on(pipe);
+}
+
+/* After a cancel the operation is as it was. */
+static void failed(struct ph_op *op, enum ph_status status,
+                   const struct ph_chunk *chunk)
+{
+    if (chunk)
+        op->os = chunk->os;
+    /* Remembered, not told at once: what is held is served before the end. */
+    if (status == PH_CLOSED)
+        op->pipe->read_stops = true;
+    else if (status != PH_CANCELLED)
+        finish(op, status);
+}
+
 void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
                        const struct ph_chunk *chunk)
 {
     struct ph_op *op = pipe->reads.head;
-    assert(pipe->reading && op);
-    pipe->reading = false;
+    assert(pipe->reading == PH_IN_SYSTEM && op);
+    if (pipe->faulty) {
+        ph_fault_read_done(pipe, status, chunk);
+        return;
+    }
+    pipe->reading = PH_NO_FLIGHT;
     pipe->live++;
-    /* Remembered, not told at once: what is held is served before the end. */
-    if (status == PH_CLOSED)
-        pipe->read_ended = true;
-    if (chunk)
-        op->os = chunk->os;
     if (status == PH_OK)
         take(op, chunk);
-    else if (status != PH_CANCELLED && status != PH_CLOSED)
-        finish(op, status);
+    else
+        failed(op, status, chunk);
     /* Asked to end, and what has come was not enough for it: that is held now,
      * and the next read's. */
     op = pipe->reads.head;
     if (op && op->ending != PH_OK && !pipe->reading)
         finish(op, op->ending);
-    pipe->live--;
-    ph_reads_run(pipe);
+    go_on(pipe);
 }
 
 /* Data that is there already wins: where nothing of ours is in the system, it
@@ -325,13 +378,13 @@ static void end_head(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
     enum ph_status ending = op->ending;
-    if (pipe->reading && ph_backend_cancel_read(pipe) == PH_PENDING)
+    if (pipe->reading && ph_seam_cancel_read(pipe) == PH_PENDING)
         return;
-    pipe->reading = false;
+    pipe->reading = PH_NO_FLIGHT;
     if (ending != PH_CLOSED && pipe->attached) {
-        if (drive(op, true) || ph_backend_cancel_read(pipe) == PH_PENDING)
+        if (drive(op, true) || ph_seam_cancel_read(pipe) == PH_PENDING)
             return;
-        pipe->reading = false;
+        pipe->reading = PH_NO_FLIGHT;
     }
     finish(op, ending);
 }
@@ -344,8 +397,7 @@ void ph_read_step(struct ph_op *op)
         end_head(op);
     else if (op->ending != PH_OK)
         finish(op, op->ending);
-    pipe->live--;
-    ph_reads_run(pipe);
+    go_on(pipe);
 }
 
 static const char no_exact[] = "only a byte pipe reads lines or exact counts";

@@ -16,8 +16,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "faulty.h"
 #include "frame.h"
-#include "operation.h"
 
 /* In op->bytes: the system did not say how much of a cancelled write it took.
  */
@@ -80,15 +80,18 @@ static bool drive(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
     assert(pipe->writes.head == op && !pipe->writing && pipe->attached);
-    enum ph_status status = ph_backend_write(pipe, op, &op->os);
-    if (status == PH_PENDING) {
-        pipe->writing = true;
-        return false;
-    }
-    if (status == PH_OK)
+    enum ph_status status = ph_seam_write(pipe, op, &op->os);
+    if (status == PH_OK) {
         written(op);
-    else
+    } else if (status == PH_PENDING) {
+        pipe->writing = PH_IN_SYSTEM;
+        return false;
+    } else if (status == PH_BUSY) {
+        pipe->writing = PH_HELD;
+        return false;
+    } else {
         failed(op, status);
+    }
     return true;
 }
 
@@ -128,7 +131,12 @@ void ph_pipe_write_done(struct ph_pipe *pipe, enum ph_status status, long os)
 {
     struct ph_op *op = pipe->writes.head;
     assert(pipe->writing && op);
-    pipe->writing = false;
+    if (pipe->faulty) {
+        status = ph_fault_write_done(pipe, status, &os);
+        if (status == PH_BUSY)
+            return; /* it goes on */
+    }
+    pipe->writing = PH_NO_FLIGHT;
     pipe->live++;
     op->os = os;
     if (status == PH_CANCELLED)
@@ -146,13 +154,13 @@ void ph_pipe_write_done(struct ph_pipe *pipe, enum ph_status status, long os)
 static void end_head(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
-    if (pipe->writing && ph_backend_cancel_write(pipe) == PH_PENDING)
+    if (pipe->writing && ph_seam_cancel_write(pipe) == PH_PENDING)
         return;
-    pipe->writing = false;
+    pipe->writing = PH_NO_FLIGHT;
     if (op->ending != PH_CLOSED && pipe->attached) {
-        if (drive(op) || ph_backend_cancel_write(pipe) == PH_PENDING)
+        if (drive(op) || ph_seam_cancel_write(pipe) == PH_PENDING)
             return;
-        pipe->writing = false;
+        pipe->writing = PH_NO_FLIGHT;
     }
     finish_torn(op);
 }
@@ -272,7 +280,7 @@ static enum ph_status unread(struct ph_pipe *pipe, struct ph_op *op)
         op->why = "a read or transact is pending on this pipe";
     else if (pipe->in.start < pipe->in.end)
         op->why = "part of a message is unread";
-    else if (ph_backend_peek(pipe, &peek, &op->os) == PH_OK && peek.available)
+    else if (ph_seam_peek(pipe, &peek, &op->os) == PH_OK && peek.available)
         op->why = "a message is unread";
     if (op->why)
         status = PH_BUSY;

@@ -6,6 +6,7 @@ local core = require "pipehost.core"
 local files = require "pipehost.test.files"
 local fixture = require "pipehost.test.fixture"
 local hex = require "pipehost.hex"
+local faults = require "pipehost.test.faults"
 local exit = os.exit
 local luaunit = require "luaunit"
 os.exit = exit -- luaunit has put its own there
@@ -17,6 +18,7 @@ local M = {
   name = names.fresh,
   server = fixture.server, client = fixture.client, reload = fixture.reload,
   spawn = program.start,
+  faults = faults.faults, exhaust = faults.exhaust,
   exclusive = require "pipehost.test.exclusive",
   tmpdir = files.tmpdir, files = files.files,
 }
