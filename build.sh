@@ -38,7 +38,10 @@ say() {
 packages_build=(gcc libc6-dev make premake4 lua-argparse lua-unit)
 packages_windows=(gcc-mingw-w64-x86-64 binutils-mingw-w64-x86-64)
 packages_bench=(lua5.4 lua-luv lua-cqueues gnuplot-nox)
-packages_test=(python3 wine wine64 socat util-linux valgrind)
+# Without the preloader, Wine's own memory lies now and then (once in thousands of
+# starts) where the system's shared page must be, and the start ends in silence.
+packages_test=(
+    python3 wine wine64 wine64-preloader socat util-linux valgrind)
 
 missing_packages() {
     local package status

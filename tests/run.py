@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs every test file in a process of its own, on each system.
+"""Runs every test file in a process of its own, on each system; those of all
+systems side by side.
 
 Test files are found, not registered:
   tests/overlapped/*_test.c   the built program of that name
@@ -13,7 +14,7 @@ whatever its exit status.
 A line "run.py: ..." near the top of a file sets, separated by spaces:
   systems=linux,windows   where it runs (default: everywhere)
   timeout=SECONDS         instead of 120 (three times that for sanitize)
-  alone                   nothing else runs beside it
+  alone[=SYSTEMS]         nothing else runs beside it (on these systems)
 A file named x_linux_test.* or x_win32_test.* runs on that system only.
 
 The environment of each: PIPEHOST (the program; for Python a command line),
@@ -23,6 +24,7 @@ its own), PIPEHOST_DIR (in that folder, for pipes on Linux).
 
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import re
 import shlex
@@ -46,10 +48,11 @@ BUILD = {
     "windows": "build/windows",
 }
 TIMEOUT = 120
+JOBS = 3 * (os.cpu_count() or 1)  # most of a test's time is waiting
 SANITIZE_FACTOR = 3
 LUA_TEST_MS = 30000 # of one test in a batch
 REPORT = "report.xml"
-SHOWN_LINES = 150
+HEAD_LINES, TAIL_LINES = 60, 100  # of the output of a file that failed
 CLOSING = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 
 
@@ -58,7 +61,7 @@ class TestFile:
         self.path = path
         self.systems = SYSTEMS
         self.timeout = TIMEOUT
-        self.alone = False
+        self.alone = ()
         base = os.path.splitext(os.path.basename(path))[0]
         if base.endswith("_linux_test"):
             self.systems = ("linux", "linux-sanitize")
@@ -81,7 +84,9 @@ class TestFile:
         elif key == "timeout" and value.isdigit():
             self.timeout = int(value)
         elif word == "alone":
-            self.alone = True
+            self.alone = SYSTEMS
+        elif key == "alone" and set(value.split(",")) <= set(SYSTEMS):
+            self.alone = tuple(value.split(","))
         else:
             sys.exit(f"run.py: {self.path}: unknown setting {word!r}")
 
@@ -89,7 +94,7 @@ class TestFile:
 class Batch:
     """Files of Lua tests that one `pipehost test` runs side by side."""
 
-    alone = False
+    alone = ()
 
     def __init__(self, tests, jobs):
         self.tests = tests
@@ -408,9 +413,10 @@ def report(test, system, outcome):
     print(f"{word} {system:14} {test.path}: {counts}, {outcome.seconds:.1f} s", flush=True)
     if outcome.failed:
         lines = outcome.output.splitlines()
-        if len(lines) > SHOWN_LINES:
-            print(f"     | ({len(lines) - SHOWN_LINES} lines before these)")
-        for line in lines[-SHOWN_LINES:]:
+        more = len(lines) - HEAD_LINES - TAIL_LINES
+        if more > 0:
+            lines[HEAD_LINES:-TAIL_LINES] = [f"({more} lines are left out)"]
+        for line in lines:
             print("     | " + line)
         for failure in outcome.failures:
             print("     > " + failure)
@@ -422,7 +428,7 @@ def with_batch(tests, jobs):
     lua = [t for t in tests if t.path.endswith(".lua") and not t.alone and t.timeout == TIMEOUT]
     if len(lua) < 2:
         return tests
-    return [Batch(lua, jobs)] + [t for t in tests if t not in lua]
+    return [Batch(lua, max(1, jobs // 2))] + [t for t in tests if t not in lua]
 
 
 def single_outcomes(test, outcome):
@@ -439,11 +445,18 @@ def single_outcomes(test, outcome):
     return singles + ([(test, beyond)] if beyond.failed else [])
 
 
-def run_system(runner, tests, system, jobs):
-    results = []
-    here = with_batch([t for t in tests if system in t.systems], jobs)
+def longest_first(item):
+    """Batches, then what asks for much time: no long file is left for the end."""
+    _, test = item
+    return (not isinstance(test, Batch), -test.timeout)
 
-    def one(test):
+
+def run_all(runner, tests, systems, jobs):
+    """On all systems side by side; then those that run alone."""
+    results = []
+    work = [(s, t) for s in systems for t in with_batch([t for t in tests if s in t.systems], jobs)]
+
+    def one(system, test):
         outcome = runner.run(test, system)
         if runner.stopped:
             return
@@ -454,15 +467,16 @@ def run_system(runner, tests, system, jobs):
 
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         try:
-            for done in [pool.submit(one, t) for t in here if not t.alone]:
+            beside = sorted((w for w in work if w[0] not in w[1].alone), key=longest_first)
+            for done in [pool.submit(one, *item) for item in beside]:
                 done.result()
         except KeyboardInterrupt:
             # The pool waits for its threads, and they for their processes.
             runner.stop()
             raise
-    for test in here:
-        if test.alone:
-            one(test)
+    for system, test in work:
+        if system in test.alone:
+            one(system, test)
     return results
 
 
@@ -490,7 +504,7 @@ def summary(results):
 def arguments():
     parser = argparse.ArgumentParser(description="Runs the tests.")
     parser.add_argument("--system", action="append", choices=SYSTEMS, help="default: all")
-    parser.add_argument("--jobs", type=int, default=3, help="files at once (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="files at once (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folders")
     parser.add_argument("--list", action="store_true", help="only print what would run")
     parser.add_argument("filter", nargs="*", help="parts of paths; default: every file")
@@ -513,16 +527,10 @@ def main():
         return 0
     signal.signal(signal.SIGTERM, terminate)
     runner = Runner(options.keep)
-    results = []
+    under_wine = "windows" in systems and any("windows" in t.systems for t in tests)
     try:
-        for system in systems:
-            if not any(system in t.systems for t in tests):
-                continue
-            if system == "windows":
-                with wine.prefix(ROOT):
-                    results += run_system(runner, tests, system, options.jobs)
-            else:
-                results += run_system(runner, tests, system, options.jobs)
+        with wine.prefix(ROOT) if under_wine else contextlib.nullcontext():
+            results = run_all(runner, tests, systems, options.jobs)
     except KeyboardInterrupt:
         runner.stop()
         print("\nrun.py: interrupted", file=sys.stderr)

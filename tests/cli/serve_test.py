@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# run.py: timeout=300 alone
+# run.py: timeout=300 alone=windows
 """`serve`, its log, and `ctl`. All that serve on Windows are in one space of
-names, where `ctl` would find those of other tests: nothing runs beside it."""
+names, where `ctl` would find those of other tests: nothing runs beside it there."""
 
 import json
 import os

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# run.py: timeout=240 alone
-"""Descriptors, memory and processor time: what clients can cost a server. CPU
-time is measured, so nothing runs beside this file."""
+# run.py: timeout=240
+"""Descriptors, memory and processor time: what clients can cost a server. The
+CPU time that is measured is the server's own."""
 
 import array
 import os

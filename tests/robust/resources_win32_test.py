@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-# run.py: timeout=240 alone
+# run.py: timeout=240
 """What clients cost a server, and what the programs that a script starts get of
-it. CPU time is measured (of the process that Wine runs it in), so nothing runs
-beside this file."""
+it. CPU time is measured, of the process that Wine runs it in."""
 
 import sys
 import time

@@ -81,6 +81,8 @@ def prefix(root):
             _make(root)
             fcntl.flock(lock, fcntl.LOCK_SH)
         _call(root, "wineserver", f"-p{SERVER_SECONDS}")
+        # Wine's services keep the output of the program that started them.
+        _call(root, "wine", "cmd", "/c", "exit")
         try:
             yield
         finally:
