@@ -8,7 +8,7 @@ local lfs = require "lfs"
 local EXIT_OK, EXIT_USAGE = 0, 2
 
 local commands = {
-  "serve", "run", "check", "test", "ctl", "connect", "list", "init", "record", "replay", "transcript",
+  "serve", "run", "check", "test", "ctl", "connect", "list", "init", "record", "replay", "transcript", "proxy",
 }
 
 local function add_completion(parser)

@@ -6,6 +6,7 @@ local core = require "pipehost.core"
 local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
 local server = require "pipehost.server"
+local show = require "pipehost.show"
 
 local CHUNK = 65536
 local STOP_MS = 1000
@@ -17,11 +18,13 @@ local STOP_MS = 1000
 ---@field timeout? number ms for the target to be there
 ---@field frame? any of byte pipes: whole messages are passed
 ---@field see fun(conn: integer, kind: string, bytes?: string, by?: string) an event, as it happens
----@field gone? fun(conn: integer) the connection is over
+---@field connections? integer it is done when so many are over
 
 ---@class pipehost.relay
 ---@field server? pipehost.server
 ---@field links table<table, true>
+---@field count { connections: integer, messages: integer } messages, or of a byte pipe chunks
+---@field done userdata event
 local Relay = {}
 Relay.__index = Relay
 
@@ -31,7 +34,7 @@ local M = {}
 local function new_link(relay, conn, target)
   return {
     id = conn.id, client = conn, target = target, messages = relay.messages, see = relay.options.see,
-    over = pipe.event(),
+    count = relay.count, over = pipe.event(),
   }
 end
 
@@ -58,8 +61,8 @@ local function read(link, from)
   return op:result()
 end
 
--- Passes on what comes from one end until it has closed. Where the other end takes
--- nothing any more, it has closed, and its own reader will say so.
+-- Passes on what comes from one end until it has closed. Where the other end has
+-- closed, its own reader will say so.
 local function pump(link, from, to, kind, by)
   while true do
     local data, code, info = read(link, from)
@@ -68,21 +71,25 @@ local function pump(link, from, to, kind, by)
     elseif not data then
       return finish(link, by, code, info)
     end
+    link.count.messages = link.count.messages + 1
     link.see(link.id, kind, data)
-    if not (link.messages and to:send(data) or not link.messages and to:write(data)) then
+    local ok
+    ok, code, info = (link.messages and to.send or to.write)(to, data)
+    if code == "closed" then
       return
+    elseif not ok then
+      return finish(link, by, code, info)
     end
   end
 end
 
 local function connect(relay, conn)
   local options = relay.options
-  local target, _, info = pipe.open(options.target, {
+  local target, code, info = pipe.open(options.target, {
     mode = options.mode, timeout = options.timeout, max_message = options.max_message, frame = options.frame,
   })
   if not target then
-    log.error(("connection %d: %s"):format(conn.id, info))
-    relay.failed = info
+    log.error(("connection %d: %s%s"):format(conn.id, info, code == "mode" and "; --mode tells which" or ""))
     return nil
   end
   core.set_timeout(target, nil) -- that was for the open; a conversation may be silent for long
@@ -98,12 +105,17 @@ function Relay:talk(conn)
   end
   local link = new_link(self, conn, target)
   self.links[link] = true
+  self.count.connections = self.count.connections + 1
   link.see(link.id, "open")
   local back = pipe.spawn(pump, link, target, conn, "<", "server")
   pump(link, conn, target, ">", "client")
   back:wait()
   self.links[link] = nil
   target:close()
+  self.over = self.over + 1
+  if self.over == self.options.connections then
+    self.done:set()
+  end
 end
 
 ---@param options pipehost.relay.options
@@ -111,6 +123,7 @@ end
 function M.new(options)
   return setmetatable({
     options = options, links = {}, messages = options.mode == "message" or options.frame ~= nil,
+    count = { connections = 0, messages = 0 }, over = 0, done = pipe.event(),
   }, Relay)
 end
 
@@ -123,9 +136,6 @@ function Relay:listen(name)
     name = name, mode = options.mode, max_message = options.max_message, frame = options.frame,
     session = function(conn)
       self:talk(conn)
-      if options.gone then
-        options.gone(conn.id)
-      end
     end,
   })
   if not ok then
@@ -133,6 +143,20 @@ function Relay:listen(name)
   end
   self.server = made
   return true
+end
+
+---Runs until a signal, or as many connections as were asked for.
+function Relay:wait()
+  local signal = pipe.spawn(core.host.wait_signal)
+  pipe.wait_any { self.done, signal }
+  signal:cancel()
+end
+
+---"3 connections, 12 messages"
+---@return string
+function Relay:summary()
+  return ("%s, %s"):format(show.count(self.count.connections, "connection"),
+    show.count(self.count.messages, self.messages and "message" or "chunk"))
 end
 
 ---Ends all connections.

@@ -19,6 +19,14 @@ function M.near(name, names)
   return tostring(message):match(" %(did you mean .*%)$") or ""
 end
 
+---"1 message", "2 messages"
+---@param count integer
+---@param what string
+---@return string
+function M.count(count, what)
+  return ("%d %s%s"):format(count, what, count == 1 and "" or "s")
+end
+
 -- One level, and not too much of it: it may be anything that a script has given.
 local function show_table(values)
   local parts = {}

@@ -123,29 +123,9 @@ class Bytes(recording.Case):
         self.assertEqual(said["<"], recording.hexes("you said one\nyou said two\n").split())
 
     def test_much_in_both_directions(self):
-        _, target = self.serve(
-            """
-            local pipehost = require "pipehost"
-            pipehost.server { name = pipehost.config.pipe, mode = "byte", session = function(conn)
-              repeat
-                local data = conn:read(100000)
-              until not data or not conn:write(data)
-            end }
-            """
-        )
+        _, target = self.serve(recording.BYTE_ECHO)
         recorder, pipe = self.recorder(target, "--mode", "byte", "--connections", "1")
-        out = self.client(
-            pipe,
-            text="""
-            local pipe = require("pipehost").pipe
-            local conn = assert(pipe.open((...), { mode = "byte", timeout = 60000 }))
-            local data = ("0123456789abcdef"):rep(64 * 1024)
-            local writing = conn:write_op(data)
-            local got = assert(conn:read_exact(#data))
-            assert(writing:wait() and writing:result())
-            print(got == data)
-            """,
-        )
+        out = self.client(pipe, text=recording.MUCH)
         self.assertEqual(out, ["true"])
         self.assertEqual(recorder.wait(120), OK, recorder)
         size = sum(int(line.split()[3]) for line in self.read("a.rec").splitlines() if " > " in line[:20])

@@ -66,6 +66,26 @@ for _, word in ipairs { select(3, ...) } do
 end
 """
 
+# Sends much and gets it back, at once.
+MUCH = """
+local pipe = require("pipehost").pipe
+local conn = assert(pipe.open((...), { mode = "byte", timeout = 60000 }))
+local data = ("0123456789abcdef"):rep(64 * 1024)
+local writing = conn:write_op(data)
+local got = assert(conn:read_exact(#data))
+assert(writing:wait() and writing:result())
+print(got == data)
+"""
+
+BYTE_ECHO = """
+local pipehost = require "pipehost"
+pipehost.server { name = pipehost.config.pipe, mode = "byte", session = function(conn)
+  repeat
+    local data = conn:read(100000)
+  until not data or not conn:write(data)
+end }
+"""
+
 
 class Case(phtest.TestCase):
     def script(self, text, name="script.lua"):

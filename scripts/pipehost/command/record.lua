@@ -51,11 +51,6 @@ function M.protocol(args, wanted)
   return protocol
 end
 
----@return string
-function M.plural(count, what)
-  return ("%d %s%s"):format(count, what, count == 1 and "" or "s")
-end
-
 local function redacts_bytes(args, protocol)
   return #args.redact > 0 and args.mode == "byte" and not protocol.frame
 end
@@ -78,14 +73,13 @@ function M.run(listen, options)
     return common.UNAVAILABLE
   end
   log.info(("recording %s -> %s into %s"):format(listen, options.target, options.output))
-  recorder:wait()
+  recorder.relay:wait()
   local broken = recorder:stop()
   if broken then
     common.complain(broken)
     return common.FAILED
   end
-  print(("%s: %s, %s"):format(options.output, M.plural(recorder.count.connections, "connection"),
-    M.plural(recorder.count.messages, options.mode == "message" and "message" or "chunk")))
+  print(("%s: %s"):format(options.output, recorder.relay:summary()))
   return common.OK
 end
 

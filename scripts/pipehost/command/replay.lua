@@ -3,6 +3,7 @@
 -- differs from it.
 local common = require "pipehost.command.common"
 local record = require "pipehost.command.record"
+local show = require "pipehost.show"
 
 local M = {}
 
@@ -78,8 +79,8 @@ end
 
 local function verdict(replay, path)
   if #replay.failures == 0 then
-    print(("%s: %s, %s, as recorded"):format(path, record.plural(replay.played + replay.others, "connection"),
-      record.plural(replay.turns, "turn")))
+    print(("%s: %s, %s, as recorded"):format(path, show.count(replay.played + replay.others, "connection"),
+      show.count(replay.turns, "turn")))
     return common.OK
   end
   common.complain(replay:report())

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Writes what a relay sees into a file, event by event, so that what was recorded
 -- is there whatever happens.
-local core = require "pipehost.core"
 local format = require "pipehost.record.format"
 local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
@@ -20,8 +19,7 @@ local relay = require "pipehost.relay"
 ---@field before? pipehost.record.recording whose events come first
 
 ---@class pipehost.recorder
----@field count { connections: integer, messages: integer }
----@field done userdata event: as many connections as were asked for
+---@field relay pipehost.relay
 local Recorder = {}
 Recorder.__index = Recorder
 
@@ -55,10 +53,7 @@ end
 function Recorder:see(conn, kind, bytes, by)
   self.begin = self.begin or pipe.now()
   if kind == "open" then
-    self.count.connections = self.count.connections + 1
-    self.numbers[conn] = self.first + self.count.connections
-  elseif bytes then
-    self.count.messages = self.count.messages + 1
+    self.numbers[conn] = self.first + self.relay.count.connections
   end
   local event = {
     ms = self.offset + pipe.now() - self.begin, conn = self.numbers[conn], kind = kind,
@@ -70,16 +65,7 @@ function Recorder:see(conn, kind, bytes, by)
   end
   if not ok and not self.broken then
     self.broken = message
-    self.done:set()
-  end
-end
-
-function Recorder:gone(conn)
-  if self.numbers[conn] then
-    self.over = self.over + 1
-  end
-  if self.over == self.options.connections then
-    self.done:set()
+    self.relay.done:set()
   end
 end
 
@@ -100,18 +86,14 @@ end
 ---@return string? message
 function M.new(options)
   local self = setmetatable({
-    options = options, numbers = {}, over = 0, offset = 0, first = 0, done = pipe.event(),
-    count = { connections = 0, messages = 0 },
+    options = options, numbers = {}, offset = 0, first = 0,
   }, Recorder)
   local frame = options.redact and #options.redact > 0 and options.protocol.frame or nil
   self.relay = relay.new {
     target = options.target, mode = options.mode, max_message = options.max_message,
-    timeout = options.timeout, frame = frame and frame.option,
+    timeout = options.timeout, frame = frame and frame.option, connections = options.connections,
     see = function(...)
       self:see(...)
-    end,
-    gone = function(conn)
-      self:gone(conn)
     end,
   }
   local message
@@ -128,13 +110,6 @@ function Recorder:stop()
   self.relay:stop()
   self.file:close()
   return self.broken and ("%s: %s"):format(self.options.output, self.broken)
-end
-
----Runs until a signal, or as many connections as were asked for.
-function Recorder:wait()
-  local signal = pipe.spawn(core.host.wait_signal)
-  pipe.wait_any { self.done, signal }
-  signal:cancel()
 end
 
 return M
