@@ -51,10 +51,9 @@ local function finish(link, by, code, info)
   link.over:set()
 end
 
-local function read(link, from)
-  local op = link.messages and from:receive_op() or from:read_op(CHUNK)
-  local done = pipe.wait_any { op, link.over }
-  if done ~= op then
+-- The operation's result; it ends early, as cancelled, when the link is over.
+local function finished(link, op)
+  if pipe.wait_any { op, link.over } ~= op then
     op:cancel()
     op:wait()
   end
@@ -65,7 +64,7 @@ end
 -- closed, its own reader will say so.
 local function pump(link, from, to, kind, by)
   while true do
-    local data, code, info = read(link, from)
+    local data, code, info = finished(link, link.messages and from:receive_op() or from:read_op(CHUNK))
     if code == "cancelled" then
       return
     elseif not data then
@@ -74,8 +73,8 @@ local function pump(link, from, to, kind, by)
     link.count.messages = link.count.messages + 1
     link.see(link.id, kind, data)
     local ok
-    ok, code, info = (link.messages and to.send or to.write)(to, data)
-    if code == "closed" then
+    ok, code, info = finished(link, link.messages and to:send_op(data) or to:write_op(data))
+    if code == "closed" or code == "cancelled" then
       return
     elseif not ok then
       return finish(link, by, code, info)

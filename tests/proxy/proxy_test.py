@@ -27,6 +27,20 @@ end
 print "all"
 """
 
+# Sends for as long as somebody takes it; somebody who does not.
+FLOOD = """
+local pipehost = require "pipehost"
+pipehost.server { name = pipehost.config.pipe, session = function(conn)
+  repeat until not conn:send(("x"):rep(1000))
+end }
+"""
+DEAF = """
+local pipe = require("pipehost").pipe
+local conn <close> = assert(pipe.open((...), { timeout = 20000 }))
+print "open"
+pipe.sleep(60000)
+"""
+
 
 class Messages(proxying.Case):
     def test_a_conversation(self):
@@ -77,6 +91,14 @@ class Messages(proxying.Case):
         self.assertEqual(proxy.stop(), OK, proxy)
         client.wait_for("over")
         self.assertRegex(proxy.out, "1 connection, 2 messages$")
+
+    def test_a_stop_while_a_client_does_not_read(self):
+        _, target = self.serve(FLOOD)
+        proxy, pipe = self.proxy(target)
+        client = self.background_client(pipe, text=DEAF)
+        client.wait_for("open")
+        self.assertEqual(proxy.stop(), OK, proxy)
+        self.assertRegex(proxy.out, r"1 connection, \d+ messages$")
 
     def test_a_client_that_is_killed(self):
         _, target = self.serve()
