@@ -96,32 +96,24 @@ bool ph_buffer_add(struct ph_buffer *buffer, const unsigned char *bytes,
     return true;
 }
 
-static void free_faulty(struct ph_faulty *faulty)
+/* A pipe that has just been connected takes up the newest plan for it. */
+static enum ph_status begin(struct ph_pipe *pipe)
 {
-    ph_lane_leave(&faulty->in.lane);
-    ph_lane_leave(&faulty->out.lane);
-    free(faulty->in.unit.bytes);
-    free(faulty->out.held.bytes);
-    free(faulty);
-}
-
-enum ph_status ph_fault_begin(struct ph_pipe *pipe)
-{
-    struct ph_faulty *faulty = calloc(1, sizeof *faulty);
-    enum ph_status status;
+    enum ph_fault_side side = pipe->server ? PH_SIDE_SERVER : PH_SIDE_CLIENT;
+    struct ph_faulty *faulty;
+    struct ph_plan *plan;
+    enum ph_status status = ph_plan_find(pipe->port, pipe->name, side, &plan);
     assert(!pipe->faulty);
+    if (status != PH_OK || !plan)
+        return status;
+    faulty = calloc(1, sizeof *faulty);
     if (!faulty)
         return PH_NOMEM;
     faulty->pipe = pipe;
     ph_fault_begin_in(faulty);
     ph_fault_begin_out(faulty);
-    status = ph_lane_join(&faulty->in.lane, pipe);
-    if (status == PH_OK)
-        status = ph_lane_join(&faulty->out.lane, pipe);
-    if (status != PH_OK || (!faulty->in.lane.plan && !faulty->out.lane.plan)) {
-        free_faulty(faulty);
-        return status;
-    }
+    ph_lane_join(&faulty->in.lane, plan);
+    ph_lane_join(&faulty->out.lane, plan);
     pipe->faulty = faulty;
     pipe->read_stops = true;
     return PH_OK;
@@ -132,7 +124,11 @@ static void end(struct ph_pipe *pipe)
     struct ph_faulty *faulty = pipe->faulty;
     pipe->read_stops = faulty->in.end == PH_CLOSED;
     ph_fault_end_out(faulty);
-    free_faulty(faulty);
+    ph_lane_leave(&faulty->in.lane);
+    ph_lane_leave(&faulty->out.lane);
+    free(faulty->in.unit.bytes);
+    free(faulty->out.held.bytes);
+    free(faulty);
     pipe->faulty = NULL;
 }
 
@@ -180,7 +176,7 @@ static enum ph_status judge_open(struct ph_plan *plan, struct ph_op *op)
 
 static enum ph_status begin_attached(struct ph_pipe *pipe)
 {
-    enum ph_status status = ph_fault_begin(pipe);
+    enum ph_status status = begin(pipe);
     if (status != PH_OK)
         ph_backend_close(pipe);
     return status;
@@ -190,7 +186,7 @@ enum ph_status ph_fault_open(struct ph_op *op)
 {
     struct ph_plan *plan;
     enum ph_status status =
-        ph_plan_find(op->port, op->name, PH_SIDE_CLIENT, PH_LANE_OPEN, &plan);
+        ph_plan_find(op->port, op->name, PH_SIDE_CLIENT, &plan);
     if (status == PH_OK && plan)
         status = judge_open(plan, op);
     if (status == PH_OK)
@@ -219,8 +215,8 @@ static enum ph_status judge_client(struct ph_plan *plan, struct ph_op *op)
 enum ph_status ph_fault_accept(struct ph_listener *listener, struct ph_op *op)
 {
     struct ph_plan *plan;
-    enum ph_status status = ph_plan_find(
-        op->port, listener->name, PH_SIDE_SERVER, PH_LANE_CONNECT, &plan);
+    enum ph_status status =
+        ph_plan_find(op->port, listener->name, PH_SIDE_SERVER, &plan);
     do {
         if (status == PH_OK || status == PH_BUSY)
             status = ph_backend_accept(listener, op->pipe, &op->os);

@@ -5,7 +5,7 @@
  * and close meet them as if the system had made them.
  *
  * A plan belongs to a pipe's name. It is taken up by connections that begin
- * while it is there: of several plans for the same lane, the newest one.
+ * while it is there: of several plans for it, the newest one.
  */
 #ifndef PH_FAULT_H
 #define PH_FAULT_H
@@ -61,7 +61,7 @@ struct ph_plan_options {
     const char *name; /* of the pipe, case ignored */
     enum ph_fault_side side;
     uint64_t seed;
-    bool together; /* its lanes are counted as one */
+    bool together; /* operations are counted over all lanes of its faults */
     const struct ph_fault *faults;
     size_t count;
 };

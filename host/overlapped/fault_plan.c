@@ -18,8 +18,8 @@ struct ph_plan {
     bool together;
     struct ph_fault *faults;
     size_t count;
-    unsigned lanes;      /* that it has faults for */
-    uint64_t operations; /* in all lanes */
+    unsigned lanes;      /* of all faults */
+    uint64_t operations; /* in these lanes */
     struct ph_lane_counts counts[PH_LANES];
     struct ph_fault_event *events;
     size_t event_count;
@@ -55,22 +55,20 @@ static char *fold(const char *name)
 }
 
 static bool is_of(const struct ph_plan *plan, const char *folded,
-                  enum ph_fault_side side, enum ph_lane lane)
+                  enum ph_fault_side side)
 {
-    return plan->lanes >> lane & 1 &&
-           (plan->side == PH_SIDE_ANY || plan->side == side) &&
+    return (plan->side == PH_SIDE_ANY || plan->side == side) &&
            strcmp(plan->name, folded) == 0;
 }
 
 enum ph_status ph_plan_find(const struct ph_port *port, const char *name,
-                            enum ph_fault_side side, enum ph_lane lane,
-                            struct ph_plan **out)
+                            enum ph_fault_side side, struct ph_plan **out)
 {
     char *folded = fold(name);
     if (!folded)
         return PH_NOMEM;
     *out = port->plans;
-    while (*out && !is_of(*out, folded, side, lane))
+    while (*out && !is_of(*out, folded, side))
         *out = (*out)->next;
     free(folded);
     return PH_OK;
@@ -170,28 +168,19 @@ void ph_plan_note(struct ph_plan *plan, enum ph_lane lane,
             (struct ph_fault_event){lane, kind, number, value};
 }
 
-enum ph_status ph_lane_join(struct ph_faulty_lane *lane,
-                            const struct ph_pipe *pipe)
+void ph_lane_join(struct ph_faulty_lane *lane, struct ph_plan *plan)
 {
-    enum ph_fault_side side = pipe->server ? PH_SIDE_SERVER : PH_SIDE_CLIENT;
-    enum ph_status status =
-        ph_plan_find(pipe->port, pipe->name, side, lane->lane, &lane->plan);
-    struct ph_plan *plan = lane->plan;
-    if (status != PH_OK || !plan)
-        return status;
     plan->owners++;
+    lane->plan = plan;
     lane->next = plan->users;
     lane->link = &plan->users;
     if (lane->next)
         lane->next->link = &lane->next;
     plan->users = lane;
-    return PH_OK;
 }
 
 void ph_lane_leave(struct ph_faulty_lane *lane)
 {
-    if (!lane->plan)
-        return;
     ph_timer_stop(lane->plan->port, &lane->timer);
     *lane->link = lane->next;
     if (lane->next)
@@ -291,8 +280,9 @@ struct ph_verdict ph_plan_judge_operation(struct ph_plan *plan,
                                           enum ph_lane lane)
 {
     uint64_t of_lane = ++plan->counts[lane].operations;
-    uint64_t of_all = ++plan->operations;
-    struct ph_verdict verdict = {.number = plan->together ? of_all : of_lane};
+    struct ph_verdict verdict = {.number = of_lane};
+    if (plan->lanes >> lane & 1 && plan->together)
+        verdict.number = ++plan->operations;
     judge(plan, lane, true, &verdict);
     if (ph_verdict_has(&verdict, PH_FAULT_FAIL))
         ph_plan_note(plan, lane, PH_FAULT_FAIL, verdict.number, 0);

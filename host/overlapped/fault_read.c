@@ -66,10 +66,6 @@ static void decide(struct ph_faulty_in *in, int64_t now)
 {
     struct ph_faulty_lane *lane = &in->lane;
     in->judged = true;
-    lane->due = now;
-    lane->verdict = (struct ph_verdict){0};
-    if (!lane->plan)
-        return;
     lane->verdict = ph_plan_judge(lane->plan, PH_LANE_IN, in->unit.end);
     if (ph_lane_has(lane, PH_FAULT_STALL)) {
         lane->stalled = true;
@@ -157,9 +153,7 @@ static enum ph_status next(struct ph_faulty *faulty, struct ph_op *op,
                            struct ph_chunk *chunk)
 {
     struct ph_faulty_in *in = &faulty->in;
-    enum ph_status status = PH_OK;
-    if (in->lane.plan)
-        status = ph_lane_judge(faulty, &in->lane, op, PH_COUNTED_IN);
+    enum ph_status status = ph_lane_judge(faulty, &in->lane, op, PH_COUNTED_IN);
     if (status != PH_OK)
         return status;
     if (is_cut(in) && !in->unit.end) {

@@ -195,7 +195,7 @@ static enum ph_status decide(struct ph_faulty *faulty, struct ph_op *op)
 
 static bool is_ours(const struct ph_faulty *faulty, const struct ph_op *op)
 {
-    return faulty->out.lane.plan && op != faulty->out.own;
+    return op != faulty->out.own;
 }
 
 enum ph_status ph_fault_write(struct ph_pipe *pipe, struct ph_op *op, long *os)

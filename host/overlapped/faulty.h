@@ -123,7 +123,7 @@ uint64_t ph_plan_draw(const struct ph_plan *plan, enum ph_lane lane,
 /* One direction of a connection. */
 struct ph_faulty_lane {
     enum ph_lane lane;
-    struct ph_plan *plan; /* NULL: nothing is done in this lane */
+    struct ph_plan *plan;
     struct ph_faulty_lane *next, **link; /* of the plan */
     uint8_t *flight;                     /* pipe->reading or ->writing */
     struct ph_timer timer;
@@ -190,23 +190,18 @@ bool ph_lane_ends_late(struct ph_faulty_lane *lane);
 void ph_lane_corrupt(struct ph_faulty_lane *lane, unsigned char *bytes,
                      size_t len);
 
-/* The lane takes up the newest plan for it, if there is one, or gives it back.
- * PH_OK or PH_NOMEM. */
-enum ph_status ph_lane_join(struct ph_faulty_lane *lane,
-                            const struct ph_pipe *pipe);
+/* The lane, whose name, flight and timer are set, has this plan from now on,
+ * until it leaves it. */
+void ph_lane_join(struct ph_faulty_lane *lane, struct ph_plan *plan);
 void ph_lane_leave(struct ph_faulty_lane *lane);
 
 /* The newest plan for these; *out is NULL where there is none. PH_OK or
  * PH_NOMEM. */
 enum ph_status ph_plan_find(const struct ph_port *port, const char *name,
-                            enum ph_fault_side side, enum ph_lane lane,
-                            struct ph_plan **out);
+                            enum ph_fault_side side, struct ph_plan **out);
 
 /* The port of a plan. */
 struct ph_port *ph_plan_port(const struct ph_plan *plan);
-
-/* The lanes of a pipe that has just been connected. PH_OK or PH_NOMEM. */
-enum ph_status ph_fault_begin(struct ph_pipe *pipe);
 
 void ph_fault_begin_in(struct ph_faulty *faulty);
 void ph_fault_begin_out(struct ph_faulty *faulty);

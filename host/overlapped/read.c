@@ -275,11 +275,11 @@ static bool drive(struct ph_op *op, bool try_now)
         if (pipe->read_stops)
             return stop(op, try_now);
         status = ph_backend_read(pipe, ask(op), try_now, &chunk);
+        op->os = chunk.os;
         if (status == PH_PENDING) {
             pipe->reading = PH_IN_SYSTEM;
             return false;
         }
-        op->os = chunk.os;
         if (status == PH_CLOSED) {
             pipe->read_stops = true;
         } else if (status != PH_OK) {

@@ -1,46 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Plans of faults, as tests and `pipehost proxy` write them: checked, and put up
--- for one pipe's name.
+-- for one pipe's name. Their fields: meta/faults.lua.
 local core = require "pipehost.core"
 local misuse = require "pipehost.misuse"
-
----One fault: exactly one of the kinds, and where and when it happens. What is
----counted, from 1 and over all connections of the plan, is the *unit*: a message;
----of a byte pipe what one read of the system brought, or one write; one try to
----open; one client that comes. `fail` and `late` count the operations themselves:
----a read that waits has its number already.
----@class pipehost.fault
----@field delay? number it comes this many ms later; what is behind it waits
----@field jitter? number with delay: each time by up to so much more or less (ms)
----@field drop? true it is lost; whoever wrote it is told that it was written
----@field cut? integer the connection ends after so many bytes of the direction
----@field split? true each byte comes alone; on a message pipe as a message of its own
----@field join? true | number one with the next, for which it waits so long (20 ms)
----@field duplicate? true it comes twice
----@field corrupt? true one of its bytes is another one
----@field stall? true neither it nor anything behind it comes, until the plan is closed
----@field refuse? true | integer (the first n tries) open: absent; connect: let in and dropped
----@field busy? true | integer (the first n tries) open: busy
----@field fail? string the operation ends with this code
----@field late? number a cancel or time-out needs so many ms to end the operation
----@field on? pipehost.fault_lane | pipehost.fault_lane[] default: "in" and "out";
---- of refuse and busy "open"
----@field nth? integer only the nth
----@field from? integer from this one on (1)
----@field to? integer up to this one
----@field every? integer of those each so many-th, beginning with the first (1)
----@field chance? number of those each with this chance, 0 to 1 (1)
-
----As this end sees it: "in" is what it reads, "out" what it writes, "open" a
----client's try, "connect" a client that comes to a server.
----@alias pipehost.fault_lane "in" | "out" | "open" | "connect"
-
----The faults of one pipe's name, in any order.
----@class pipehost.fault_plan
----@field [integer] pipehost.fault
----@field side? "client" | "server" of which ends in this process (both)
----@field seed? integer of all that is by chance (1): the same seed, the same faults
----@field together? boolean operations are counted over all lanes, not for each
 
 local M = {}
 
@@ -74,7 +36,8 @@ end
 table.sort(kind_names)
 
 local codes = {
-  { lanes = STREAM, closed = true, timeout = true, denied = true, nomem = true, toobig = true, system = true },
+  { lanes = STREAM, closed = true, timeout = true, denied = true, nomem = true, toobig = true,
+    system = true },
   { lanes = lanes.open, absent = true, busy = true, denied = true, mode = true, timeout = true, nomem = true,
     toobig = true, system = true },
   { lanes = lanes.connect, closed = true, timeout = true, denied = true, nomem = true, system = true },
@@ -121,7 +84,7 @@ local function kind_of(fault, need)
   return found
 end
 
-local function need_code(name, code, set, need)
+local function need_code(code, set, need)
   need(type(code) == "string", "'fail' is a code, such as \"closed\"")
   for _, group in ipairs(codes) do
     need(set & group.lanes == 0 or group[code] and code ~= "lanes",
@@ -152,8 +115,8 @@ function values.first(raw, name, value, _, need)
   end
 end
 
-function values.code(raw, name, value, _, need)
-  need_code(name, value, raw.lanes, need)
+function values.code(raw, _, value, _, need)
+  need_code(value, raw.lanes, need)
   raw.status = value
 end
 
@@ -209,13 +172,6 @@ local function check_plan(options, need)
 end
 
 -- Putting up ----------------------------------------------------------------------------
-
----@class pipehost.faults
----@field count fun(self, what: string, lane?: pipehost.fault_lane): integer "units",
---- "bytes", "operations" or a kind: how many there were, in one lane or in all
----@field events fun(self): { fault: string, on: string, number: integer, value: integer }[]
---- what was done, in its order (the first 4096)
----@field close fun(self) no more faults; what was held back goes on
 
 ---Connections of the name that begin from now on have the faults, until the
 ---result is closed. Raises where the plan is not what it may be.

@@ -66,7 +66,7 @@ end
 -- The types that C and the library make, with the prefix of their names.
 local TYPES = {
   ["an operation"] = "op:", ["a task"] = "task:", ["an event"] = "event:", ["a server"] = "server:",
-  ["a shared table"] = "shared:",
+  ["a shared table"] = "shared:", ["a plan of faults"] = "faults:",
   ["pipehost"] = "pipehost.", ["pipehost.pipe"] = "pipe.", ["pipehost.log"] = "log.",
   ["pipehost.steps"] = "steps.", ["pipehost.test"] = "t.",
   ["a struct"] = "s:",

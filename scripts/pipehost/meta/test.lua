@@ -211,4 +211,26 @@ function t.spawn(options) end
 ---@param name string
 function t.exclusive(name) end
 
+---Faults on the ends of a pipe that this process opens or serves from now on, to the
+---end of the test.
+---@param name string the pipe
+---@param plan pipehost.fault_plan
+---@return pipehost.faults
+function t.faults(name, plan) end
+
+---@class pipehost.test.exhaust_options
+---@field name? string instead of a fresh one for each round
+---@field side? "client" | "server"
+---@field on? pipehost.fault_lane | pipehost.fault_lane[] only these operations
+---@field code? string what they fail with ("closed")
+---@field most? integer rounds (1000)
+
+---Calls fn(name) again and again: with the 1st operation on that pipe failing, with
+---the 2nd, the 3rd …, until none fails. What fn raises fails the test, with the
+---number of the operation.
+---@param fn fun(name: string)
+---@param options? pipehost.test.exhaust_options
+---@return integer count of operations that failed in their turn
+function t.exhaust(fn, options) end
+
 return t

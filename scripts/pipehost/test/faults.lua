@@ -95,7 +95,7 @@ end
 ---it failing, with the 2nd, the 3rd …, until none fails. Raises what fn raises, with
 ---the number of the operation.
 ---@param fn fun(name: string)
----@param options? { name?: string, side?: "client" | "server", on?: pipehost.fault_lane | pipehost.fault_lane[], code?: string, most?: integer }
+---@param options? pipehost.test.exhaust_options
 ---@return integer count of operations that failed in their turn
 function M.exhaust(fn, options)
   if type(fn) ~= "function" then
