@@ -328,6 +328,10 @@ void ph_conn_idle(struct ph_conn *conn)
 
 void ph_conn_reply(struct ph_conn *conn, const char *data, size_t len)
 {
+    if (ph_send_now(conn->pipe, data, len)) {
+        ph_conn_idle(conn);
+        return;
+    }
     conn->op.done = write_done;
     conn->op.user = conn;
     if (ph_send_start(&conn->op, conn->pipe, data, len,

@@ -125,9 +125,12 @@ static void take_ready(struct ph_port *port)
 
 void ph_ops_run(struct ph_port *port)
 {
-    int64_t begin = ph_backend_clock();
+    int64_t begin;
     if (!port->stepping)
         take_ready(port);
+    if (!port->stepping)
+        return;
+    begin = ph_backend_clock();
     while (port->stepping) {
         struct ph_op *op = port->stepping;
         unpoke(op);

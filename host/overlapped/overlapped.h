@@ -504,6 +504,11 @@ enum ph_status ph_write_start(struct ph_op *op, struct ph_pipe *pipe,
 enum ph_status ph_send_start(struct ph_op *op, struct ph_pipe *pipe,
                              const void *data, size_t len, int64_t deadline);
 
+/* Sends one message of a message pipe if the system takes it at this moment and
+ * nothing is queued before it: most replies, which then need no operation.
+ * False: nothing was sent; ph_send_start sends it, or says why not. */
+bool ph_send_now(struct ph_pipe *pipe, const void *data, size_t len);
+
 /* Message mode, duplex: writes a message and reads the reply. PH_BUSY: unread
  * data is there, or a read or transact is pending; nothing sent. After a
  * time-out or cancel the pipe takes only close. */

@@ -233,6 +233,15 @@ enum ph_status ph_backend_write(struct ph_pipe *pipe, struct ph_op *op,
     return ph_win_status(error);
 }
 
+/* The system may keep the buffer: only an operation's can be given to it. */
+bool ph_backend_send_now(struct ph_pipe *pipe, const void *data, size_t len)
+{
+    (void)pipe;
+    (void)data;
+    (void)len;
+    return false;
+}
+
 /* A write is taken as a whole or has failed. */
 static void write_arrived(struct win_io *io, DWORD error, DWORD bytes)
 {

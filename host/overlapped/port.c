@@ -53,8 +53,10 @@ void ph_port_destroy(struct ph_port *port)
  * round they are in order again. */
 static void deliver_posts(struct ph_port *port)
 {
-    struct ph_post *newest = atomic_exchange(&port->posts, NULL);
-    struct ph_post *oldest = NULL;
+    struct ph_post *newest, *oldest = NULL;
+    if (!atomic_load_explicit(&port->posts, memory_order_relaxed))
+        return; /* what is posted from now on wakes the next poll */
+    newest = atomic_exchange(&port->posts, NULL);
     while (newest) {
         struct ph_post *next = newest->next;
         newest->next = oldest;
@@ -89,6 +91,8 @@ static int64_t longest_wait(const struct ph_port *port, int64_t wait_us)
         return 0;
     if (wait_us <= 0)
         return 0;
+    if (!port->timers)
+        return wait_us;
     int64_t next = ph_timers_wait(port, ph_backend_clock());
     return next < wait_us ? next : wait_us;
 }

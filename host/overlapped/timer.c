@@ -95,7 +95,10 @@ void ph_timer_stop(struct ph_port *port, struct ph_timer *timer)
 
 void ph_timers_fire(struct ph_port *port)
 {
-    int64_t now = port->now, begin = ph_backend_clock();
+    int64_t now = port->now, begin;
+    if (!port->timers || port->timers->at > now)
+        return;
+    begin = ph_backend_clock();
     while (port->timers && port->timers->at <= now) {
         struct ph_timer *timer = port->timers;
         ph_timer_stop(port, timer);

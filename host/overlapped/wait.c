@@ -127,9 +127,12 @@ static void take_ended(struct ph_port *port)
 
 void ph_waits_run(struct ph_port *port)
 {
-    int64_t begin = ph_backend_clock();
+    int64_t begin;
     if (!port->ending)
         take_ended(port);
+    if (!port->ending)
+        return;
+    begin = ph_backend_clock();
     while (port->ending) {
         struct ph_wait *wait = port->ending;
         size_t index = wait->index;

@@ -271,6 +271,17 @@ enum ph_status ph_send_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
+bool ph_send_now(struct ph_pipe *pipe, const void *data, size_t len)
+{
+    enum ph_status status = PH_OK;
+    if (pipe->mode != PH_MODE_MESSAGE || pipe->writes.head ||
+        pipe->write_torn || pipe->write_ended || len > pipe->max_message ||
+        ph_pipe_refuses(pipe, true, &status))
+        return false;
+    assert(pipe->attached && !pipe->writing);
+    return ph_backend_send_now(pipe, data, len);
+}
+
 /* What is unread would be taken for the reply. */
 static enum ph_status unread(struct ph_pipe *pipe, struct ph_op *op)
 {
