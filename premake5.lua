@@ -249,7 +249,7 @@ end
 when "Debug"
 defines { "LUA_USE_APICHECK" }
 when "Sanitize"
-defines { "LUA_USE_APICHECK" }
+defines { "LUA_USE_APICHECK", "PH_PLAIN_HEAP" }
 if not visual_studio then
     buildoptions { "-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer" }
     linkoptions { "-fsanitize=address,undefined" }

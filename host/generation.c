@@ -21,13 +21,13 @@ static void *allocate(void *user, void *block, size_t old, size_t size)
         old = 0; /* Lua passes a type here */
     if (size == 0) {
         generation->memory -= old;
-        free(block);
+        ph_heap_free(&generation->heap, block, old);
         return NULL;
     }
     if (size > old && (ph_failing_now(&generation->failing) ||
                        !ph_limits_allow(generation, size - old)))
         return NULL;
-    more = block ? realloc(block, size) : malloc(size);
+    more = ph_heap_resize(&generation->heap, block, old, size);
     if (more)
         generation->memory += size - old;
     return more;
@@ -147,6 +147,7 @@ struct ph_generation *ph_generation_open(struct ph_host *host,
     host->failing = (struct ph_failing){0};
     generation->runtime.L = lua_newstate(allocate, generation);
     if (!generation->runtime.L) {
+        ph_heap_close(&generation->heap);
         free(generation);
         return NULL;
     }
@@ -237,6 +238,7 @@ void ph_generation_close(struct ph_generation *generation)
     ph_server_abandon(&generation->runtime);
     lua_close(generation->runtime.L);
     assert(generation->memory == 0);
+    ph_heap_close(&generation->heap);
     unlink_generation(generation);
     free((char *)generation->origin.script);
     free(generation);

@@ -7,6 +7,7 @@
 #define PH_GENERATION_H
 
 #include "failing.h"
+#include "heap.h"
 #include "limit.h"
 #include "log.h"
 #include "lua.h"
@@ -34,6 +35,7 @@ struct ph_generation {
     struct ph_host *host;
     struct ph_generation *next;
     struct ph_log_origin origin;
+    struct ph_heap heap;
     size_t memory; /* bytes that its state holds, and operations of it */
     struct ph_limits limits;
     struct ph_failing failing;

@@ -31,6 +31,16 @@ unsigned ph_processor_count(void);
 /* Milliseconds since 1970, UTC. */
 int64_t ph_wall_clock_ms(void);
 
+/* A multiple of any page's size. */
+#define PH_SLAB ((size_t)65536)
+
+/* PH_SLAB bytes at an address that is a multiple of it; NULL: no memory. Their
+ * pages cost nothing before they are touched. */
+void *ph_slab_take(void);
+
+/* Gives them back. */
+void ph_slab_give(void *slab);
+
 /* Does this descriptor (0: stdin, 1: stdout, 2: stderr) lead to a terminal? */
 bool ph_is_terminal(int descriptor);
 

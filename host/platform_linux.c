@@ -66,6 +66,16 @@ int64_t ph_wall_clock_ms(void)
     return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
+void *ph_slab_take(void)
+{
+    return aligned_alloc(PH_SLAB, PH_SLAB);
+}
+
+void ph_slab_give(void *slab)
+{
+    free(slab);
+}
+
 bool ph_is_terminal(int descriptor)
 {
     return isatty(descriptor);

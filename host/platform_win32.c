@@ -83,6 +83,18 @@ int64_t ph_wall_clock_ms(void)
     return ticks / 10000 - between;
 }
 
+/* Reservations begin at multiples of 64 KiB. */
+void *ph_slab_take(void)
+{
+    return VirtualAlloc(NULL, PH_SLAB, MEM_RESERVE | MEM_COMMIT,
+                        PAGE_READWRITE);
+}
+
+void ph_slab_give(void *slab)
+{
+    VirtualFree(slab, 0, MEM_RELEASE);
+}
+
 bool ph_is_terminal(int descriptor)
 {
     static const DWORD names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,
