@@ -328,15 +328,13 @@ void ph_conn_idle(struct ph_conn *conn)
 
 void ph_conn_reply(struct ph_conn *conn, const char *data, size_t len)
 {
-    if (ph_send_now(conn->pipe, data, len)) {
-        ph_conn_idle(conn);
-        return;
-    }
     conn->op.done = write_done;
     conn->op.user = conn;
-    if (ph_send_start(&conn->op, conn->pipe, data, len,
+    if (ph_reply_start(&conn->op, conn->pipe, data, len,
                       deadline(conn, conn->server->timeout_ms)) != PH_OK)
         ph_conn_end(conn, PH_REASON_CLOSED); /* closed by its handler */
+    else if (conn->op.state == PH_OP_IDLE)
+        ph_conn_idle(conn);
     else if (conn->op.state == PH_OP_DONE)
         after_write(conn);
 }

@@ -32,6 +32,12 @@ struct ph_port {
     uint64_t timer_order;
     struct ph_op *ready, **ready_tail;   /* to be stepped in the next run */
     struct ph_op *stepping;              /* of them: in this one */
+    /* Replies that are to be sent when this poll's events have been handled, and
+     * their bytes. `crowd`: there are several, so that it pays. */
+    struct ph_op *parked, **parked_tail;
+    unsigned char *parked_bytes;
+    size_t parked_used;
+    bool crowd;
     struct ph_wait *ended, **ended_tail; /* waits to be called back */
     struct ph_wait *ending;              /* of them: in this turn */
     struct ph_listener *listeners;
@@ -351,6 +357,10 @@ void ph_process_has_ended(struct ph_process *process, struct ph_exit how);
 
 /* … and after that, once: nothing of its tree runs any more. */
 void ph_process_has_gone(struct ph_process *process);
+
+/* Between two events of one poll, which take their time: what is parked is sent
+ * when it has waited long enough. */
+void ph_port_breathe(struct ph_port *port);
 
 /* ---- Helpers of the portable half ------------------------------------------
  */

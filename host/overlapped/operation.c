@@ -74,18 +74,27 @@ void ph_queue_end(struct ph_queue *queue, enum ph_status status)
 
 /* ---- Ready list: what is stepped in the next run -------------------- */
 
-void ph_op_poke(struct ph_op *op)
+static void append(struct ph_op *op, struct ph_op ***tail)
 {
-    struct ph_port *port = op->port;
-    if (op->ready_link)
-        return;
     op->ready_next = NULL;
-    op->ready_link = port->ready_tail;
-    *port->ready_tail = op;
-    port->ready_tail = &op->ready_next;
+    op->ready_link = *tail;
+    **tail = op;
+    *tail = &op->ready_next;
 }
 
-static void unpoke(struct ph_op *op)
+void ph_op_poke(struct ph_op *op)
+{
+    if (!op->ready_link)
+        append(op, &op->port->ready_tail);
+}
+
+void ph_op_park(struct ph_op *op)
+{
+    assert(!op->ready_link && op->kind == PH_OP_WRITE);
+    append(op, &op->port->parked_tail);
+}
+
+void ph_op_unpoke(struct ph_op *op)
 {
     if (!op->ready_link)
         return;
@@ -94,6 +103,8 @@ static void unpoke(struct ph_op *op)
         op->ready_next->ready_link = op->ready_link;
     else if (op->port->ready_tail == &op->ready_next)
         op->port->ready_tail = op->ready_link;
+    else if (op->port->parked_tail == &op->ready_next)
+        op->port->parked_tail = op->ready_link;
     op->ready_link = NULL;
 }
 
@@ -133,7 +144,7 @@ void ph_ops_run(struct ph_port *port)
     begin = ph_backend_clock();
     while (port->stepping) {
         struct ph_op *op = port->stepping;
-        unpoke(op);
+        ph_op_unpoke(op);
         step(op);
         if (ph_port_late(begin))
             break;
@@ -194,7 +205,7 @@ void ph_op_end(struct ph_op *op, enum ph_status status)
     struct ph_pipe *pipe = op->pipe; /* the operation may be gone by then */
     assert(op->state == PH_OP_PENDING && status != PH_PENDING);
     ph_timer_stop(op->port, &op->timer);
-    unpoke(op);
+    ph_op_unpoke(op);
     op->state = PH_OP_DONE;
     op->status = status;
     if (op->kind == PH_OP_WRITE)

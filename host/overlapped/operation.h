@@ -39,6 +39,16 @@ bool ph_port_late(int64_t begin);
  * poked meanwhile waits for the next turn. */
 void ph_ops_run(struct ph_port *port);
 
+/* Takes it off the list it was put on by ph_op_poke or ph_op_park. */
+void ph_op_unpoke(struct ph_op *op);
+
+/* A write that ph_parked_run is to send. */
+void ph_op_park(struct ph_op *op);
+
+/* Sends all that is parked; what the system does not take at once waits as any
+ * write does. */
+void ph_parked_run(struct ph_port *port);
+
 /* Calls back the waits that have ended, each with its lowest index, as long as
  * that is not late. */
 void ph_waits_run(struct ph_port *port);

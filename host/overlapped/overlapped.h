@@ -504,10 +504,12 @@ enum ph_status ph_write_start(struct ph_op *op, struct ph_pipe *pipe,
 enum ph_status ph_send_start(struct ph_op *op, struct ph_pipe *pipe,
                              const void *data, size_t len, int64_t deadline);
 
-/* Sends one message of a message pipe if the system takes it at this moment and
- * nothing is queued before it: most replies, which then need no operation.
- * False: nothing was sent; ph_send_start sends it, or says why not. */
-bool ph_send_now(struct ph_pipe *pipe, const void *data, size_t len);
+/* Sends a message as ph_send_start does, but the operation stays IDLE where the
+ * system takes the message at once, as it does most; and in a turn that brings
+ * many messages it may be PENDING until the turn's end, so that they are sent
+ * together. */
+enum ph_status ph_reply_start(struct ph_op *op, struct ph_pipe *pipe,
+                              const void *data, size_t len, int64_t deadline);
 
 /* Message mode, duplex: writes a message and reads the reply. PH_BUSY: unread
  * data is there, or a read or transact is pending; nothing sent. After a

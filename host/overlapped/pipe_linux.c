@@ -244,15 +244,16 @@ enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe)
 
 /* ---- Notices -------------------------------------------------------- */
 
-static void on_readable(struct linux_pipe *pipe, uint32_t events)
+#define READ_NOTICE (READABLE | EPOLLHUP | EPOLLERR)
+
+static void fetch(struct linux_pipe *pipe, uint32_t events,
+                  struct ph_fetched *fetched)
 {
-    struct ph_chunk chunk = {0};
     /* Unless somebody has taken something since the poll, a time-out say. */
     bool sure = !(events & PEER_LEFT) &&
                 pipe->turn != linux_port_of(pipe->base.port)->turn;
-    enum ph_status status = take(pipe, sure, &chunk);
-    if (status != PH_BUSY)
-        ph_pipe_read_done(&pipe->base, status, &chunk);
+    fetched->chunk = (struct ph_chunk){0};
+    fetched->status = take(pipe, sure, &fetched->chunk);
 }
 
 static void on_writable(struct linux_pipe *pipe)
@@ -270,20 +271,25 @@ static void disarm_unused(struct linux_pipe *pipe, uint32_t events)
     uint32_t wanted = pipe->watch.armed;
     if (!pipe->base.attached)
         return;
-    if (pipe->base.reading != PH_IN_SYSTEM &&
-        events & (READABLE | EPOLLHUP | EPOLLERR))
+    if (pipe->base.reading != PH_IN_SYSTEM && events & READ_NOTICE)
         wanted &= ~READABLE;
     if (pipe->base.writing != PH_IN_SYSTEM)
         wanted &= ~(uint32_t)EPOLLOUT;
     arm(pipe, wanted);
 }
 
-static void ready(struct watch *watch, uint32_t events)
+void ph_pipe_deliver(struct watch *watch, uint32_t events,
+                     struct ph_fetched *fetched)
 {
     struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
-    bool reading = pipe->base.reading == PH_IN_SYSTEM, used = reading;
-    if (reading && events & (READABLE | EPOLLHUP | EPOLLERR))
-        on_readable(pipe, events);
+    bool used = pipe->base.reading == PH_IN_SYSTEM;
+    /* Else it has another socket by now. */
+    if (pipe->fetched && fetched->status != PH_BUSY) {
+        assert(pipe->base.reading == PH_IN_SYSTEM);
+        pipe->fetched = false;
+        ph_pipe_read_done(&pipe->base, fetched->status, &fetched->chunk);
+    }
+    pipe->fetched = false;
     if (pipe->base.writing == PH_IN_SYSTEM &&
         events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
         on_writable(pipe);
@@ -294,12 +300,34 @@ static void ready(struct watch *watch, uint32_t events)
         disarm_unused(pipe, events);
 }
 
+static void ready(struct watch *watch, uint32_t events)
+{
+    struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
+    struct ph_fetched fetched;
+    pipe->fetched =
+        pipe->base.reading == PH_IN_SYSTEM && events & READ_NOTICE;
+    if (pipe->fetched)
+        fetch(pipe, events, &fetched);
+    ph_pipe_deliver(watch, events, &fetched);
+}
+
+bool ph_pipe_fetch(struct watch *watch, uint32_t events,
+                   struct ph_fetched *fetched)
+{
+    struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
+    if (watch->ready != ready || !pipe->base.reading || !(events & READ_NOTICE))
+        return false;
+    fetch(pipe, events, fetched);
+    pipe->fetched = true;
+    return true;
+}
+
 void ph_pipe_attach(struct ph_pipe *base, int fd)
 {
     struct linux_pipe *pipe = linux_pipe_of(base);
     assert(!base->attached);
     pipe->watch = (struct watch){.fd = fd, .ready = ready};
-    pipe->reset = pipe->credentials = false;
+    pipe->reset = pipe->credentials = pipe->fetched = false;
     /* A notice that comes in this turn is about an earlier socket. */
     pipe->turn = linux_port_of(base->port)->turn;
     base->attached = true;

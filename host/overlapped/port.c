@@ -3,6 +3,7 @@
  * A turn of the loop, always in this order:
  *
  *   completions  the back end tells what has come (ph_backend_poll)
+ *   replies      what the handlers of these have answered is sent
  *   posts        notes of other threads, in the order of their posting
  *   timers       deadlines, sleeps, further tries
  *   steps        operations that were poked: cancelled ones, heads of queues
@@ -17,6 +18,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "operation.h"
 #include "timer.h"
@@ -33,6 +35,7 @@ enum ph_status ph_port_create(struct ph_port **out, long *os)
         return status;
     port->ready_tail = &port->ready;
     port->ended_tail = &port->ended;
+    port->parked_tail = &port->parked;
     port->now = ph_backend_clock();
     *out = port;
     return PH_OK;
@@ -45,7 +48,8 @@ void ph_port_destroy(struct ph_port *port)
     assert(!port->counts.pipes && !port->counts.operations);
     assert(!port->counts.listeners && !port->counts.timers);
     assert(!port->counts.folders);
-    assert(!port->counts.processes && !port->plans);
+    assert(!port->counts.processes && !port->plans && !port->parked);
+    free(port->parked_bytes);
     ph_backend_port_close(port);
 }
 
@@ -107,6 +111,7 @@ enum ph_status ph_port_run(struct ph_port *port, int64_t wait_us)
     enum ph_status status = ph_backend_poll(port, longest_wait(port, wait_us));
     if (status != PH_OK)
         return status;
+    ph_parked_run(port);
     deliver_posts(port);
     ph_timers_fire(port);
     ph_ops_run(port);

@@ -13,6 +13,7 @@
 /* No packet is larger: the kernel allocates at most about 4 MiB for one. Only
  * touched pages of the scratch buffer cost memory. */
 #define PH_SCRATCH_SIZE (8u << 20)
+#define PH_FETCH_ROOM (256u << 10)
 
 /* A descriptor in the port's epoll set, level-triggered. `armed` is what is
  * asked for; 0 means it is not in the set (a hang-up is reported even to those
@@ -29,7 +30,8 @@ struct linux_port {
     struct watch wake, signals;
     struct watch notices;          /* inotify; fd -1: not needed yet */
     struct linux_folder *folders; /* all that it watches */
-    unsigned char *scratch;
+    unsigned char *scratch; /* PH_SCRATCH_SIZE bytes of `memory` */
+    unsigned char *memory;  /* PH_FETCH_ROOM more: what is fetched comes first */
     uint32_t turn; /* counts the polls */
 };
 
@@ -38,6 +40,7 @@ struct linux_pipe {
     struct watch watch;
     bool reset;  /* ECONNRESET was seen: the peer left something unread */
     bool credentials; /* SO_PASSCRED is on: see receive() */
+    bool fetched; /* what it read in this poll is still to be delivered */
     uint32_t turn; /* in which something was taken from the socket last */
     size_t want; /* of the read that waits for a notice */
 };
@@ -111,6 +114,20 @@ enum ph_status ph_status_of_errno(int error);
 
 /* The detail that the status lacks, a static text, or NULL. */
 const char *ph_why_of_errno(int error);
+
+/* What a pipe had to read when the poll began to look. */
+struct ph_fetched {
+    enum ph_status status; /* PH_BUSY: nothing */
+    struct ph_chunk chunk;
+};
+
+/* Is it a pipe whose read waits for this notice? Then it reads. */
+bool ph_pipe_fetch(struct watch *watch, uint32_t events,
+                   struct ph_fetched *fetched);
+
+/* The notice, with what was fetched for it. */
+void ph_pipe_deliver(struct watch *watch, uint32_t events,
+                     struct ph_fetched *fetched);
 
 /* Makes the socket the pipe's handle: attached, with its notices. */
 void ph_pipe_attach(struct ph_pipe *pipe, int fd);

