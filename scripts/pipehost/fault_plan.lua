@@ -173,13 +173,8 @@ end
 
 -- Putting up ----------------------------------------------------------------------------
 
----Connections of the name that begin from now on have the faults, until the
----result is closed. Raises where the plan is not what it may be.
----@param what string who asks, for its messages
----@param name string the pipe
----@param plan pipehost.fault_plan
----@return pipehost.faults
-function M.start(what, name, plan)
+-- What the core wants: the plan's options, and its faults as numbers.
+local function check(what, name, plan)
   if type(name) ~= "string" or name == "" or type(plan) ~= "table" then
     misuse("%s: takes a pipe's name and a table of faults", what)
   end
@@ -198,7 +193,60 @@ function M.start(what, name, plan)
       need(condition, message, i)
     end)
   end
+  return options, raw
+end
+
+---Connections of the name that begin from now on have the faults, until the
+---result is closed. Raises where the plan is not what it may be.
+---@param what string who asks, for its messages
+---@param name string the pipe
+---@param plan pipehost.fault_plan
+---@return pipehost.faults
+function M.start(what, name, plan)
+  local options, raw = check(what, name, plan)
   return core.faults(name, options.side or "any", options.seed or 1, options.together or false, raw)
+end
+
+-- To another pipehost ------------------------------------------------------------------
+
+local function literal(value)
+  if type(value) ~= "table" then
+    return ("%q"):format(value)
+  end
+  local parts = {}
+  for key, one in pairs(value) do
+    parts[#parts + 1] = ("[%q]=%s"):format(key, literal(one))
+  end
+  table.sort(parts)
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+---The word for `--faults` of `serve` and `run`. Raises as M.start does.
+---@param what string who asks, for its messages
+---@param name string the pipe
+---@param plan pipehost.fault_plan
+---@return string
+function M.word(what, name, plan)
+  check(what, name, plan)
+  return name .. "=" .. literal(plan)
+end
+
+---Puts up what such words say, until the result is closed.
+---@param words string[]
+function M.start_words(words)
+  local list = {}
+  for i, word in ipairs(words) do
+    local name, text = word:match "^([^=]+)=(.*)$"
+    local plan = assert(load("return " .. (text or word), "=--faults", "t", {}))
+    list[i] = M.start("--faults", name, plan())
+  end
+  return setmetatable(list, {
+    __close = function()
+      for _, one in ipairs(list) do
+        one:close()
+      end
+    end,
+  })
 end
 
 return M

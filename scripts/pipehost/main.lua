@@ -53,7 +53,7 @@ end
 
 -- `run` passes what follows its script on untouched, options included.
 local value_options = {
-  ["--set"] = true, ["--rename"] = true, ["--path"] = true,
+  ["--set"] = true, ["--rename"] = true, ["--faults"] = true, ["--path"] = true,
   ["--log-format"] = true, ["--scripts"] = true, ["--drain"] = true,
 }
 
@@ -112,5 +112,7 @@ return function(options)
   end
   args.rest, args.library, args.version_text = rest, options.library, options.version
   args.folders = options.folders
+  local given = args.faults and args.faults[1] -- most starts have no need of the module
+  local faults <close> = given and require("pipehost.fault_plan").start_words(args.faults) -- luacheck: ignore 211
   return require("pipehost.command." .. args.command).main(args)
 end

@@ -15,6 +15,7 @@ function M.script_options(command)
   command:option("--set", "Set pipehost.config.KEY."):argname("KEY=VALUE"):count("*")
   command:option("--path", "Look for modules in DIR too."):argname("DIR"):count("*")
   command:option("--rename", "Use the pipe NEW where the script says OLD."):argname("OLD=NEW"):count("*")
+  command:option("--faults", "Faults on a pipe, as tests hand them on."):argname("NAME=PLAN"):count("*"):hidden(true)
   command:flag("--no-limits", "No limits on memory and computing time (for debuggers).")
 end
 

@@ -123,6 +123,7 @@ function mock:wait(ms) end
 ---@field names? table<string, string> pipes under other names than the script says
 ---@field set? table<string, string | number> pipehost.config
 ---@field path? string | string[] folders where require looks too
+---@field faults? table<string, pipehost.fault_plan> on the script's pipes
 ---@field arguments? string[] of a client: its `...`
 
 ---A server that ends with the test: of a script (from the test file's folder), of

@@ -29,7 +29,7 @@ local function command(verb, args)
     table.move({ "--scripts", context.settings.library }, 1, 2, #line + 1, line)
   end
   line[#line + 1] = verb
-  for _, option in ipairs { "set", "path", "rename" } do
+  for _, option in ipairs { "set", "path", "rename", "faults" } do
     for _, value in ipairs(args[option] or {}) do
       line[#line + 1] = "--" .. option
       line[#line + 1] = value

@@ -4,6 +4,8 @@
 local child_script = require "pipehost.test.child_script"
 local context = require "pipehost.test.context"
 local core = require "pipehost.core"
+local fault_plan = require "pipehost.fault_plan"
+local faults = require "pipehost.test.faults"
 local misuse = require "pipehost.misuse"
 local mock = require "pipehost.test.mock"
 local names = require "pipehost.test.names"
@@ -13,8 +15,8 @@ local servers = require "pipehost.server"
 
 local M = {}
 
-local server_names = { "child", "names", "set", "path" }
-local client_names = { "child", "names", "set", "path", "arguments" }
+local server_names = { "child", "names", "set", "path", "faults" }
+local client_names = { "child", "names", "set", "path", "faults", "arguments" }
 
 ---A path as a test means it: from the folder of the test file.
 ---@param path string
@@ -39,6 +41,24 @@ local function pairs_of(given, what, option)
   return list
 end
 
+-- The faults that a script gets: in a child as words of its command line. The names
+-- are the script's own.
+local function fault_words(options, what)
+  local given, words = options.faults or {}, {}
+  if type(given) ~= "table" then
+    misuse("%s: option 'faults' is a table of names and plans", what)
+  end
+  for name, plan in pairs(given) do
+    name = options.names and options.names[name] or name
+    if options.child then
+      words[#words + 1] = fault_plan.word(what, name, plan)
+    else
+      faults.faults(name, plan)
+    end
+  end
+  return words
+end
+
 local function script_arguments(options, known, what)
   options = options or {}
   core.check_options(options, known, what)
@@ -46,7 +66,7 @@ local function script_arguments(options, known, what)
   return {
     library = context.settings.library, path = type(path) == "string" and { path } or path,
     set = pairs_of(options.set, what, "set"), rename = pairs_of(options.names, what, "names"),
-    arguments = options.arguments,
+    arguments = options.arguments, faults = fault_words(options, what),
   }
 end
 
@@ -64,7 +84,7 @@ end
 ---A server: of a script, of the options of pipehost.server, or of steps, which
 ---are played with each client.
 ---@param what string | table
----@param options? { child?: boolean, names?: table<string, string>, set?: table, path?: string }
+---@param options? pipehost.test.script_options
 function M.server(what, options)
   if type(what) == "table" then
     return (what.steps and mock.serve or servers.declare)(with_name(what))
@@ -83,7 +103,7 @@ end
 ---A client: of a script, or the options of pipehost.handshake, whose steps are
 ---played at once.
 ---@param what string | table
----@param options? { child?: boolean, names?: table<string, string>, set?: table, path?: string, arguments?: string[] }
+---@param options? pipehost.test.script_options
 function M.client(what, options)
   if type(what) == "table" then
     return mock.client(what)
