@@ -93,6 +93,16 @@ local function run_test(of, tests)
   end
 end
 
+-- A program that has crashed is often why the test has failed.
+local function add_stories(of, found)
+  for _, program in ipairs(of.programs) do
+    local ok, story = pcall(program.story, program)
+    if ok and story then
+      found.message = found.message .. "\n" .. story
+    end
+  end
+end
+
 -- Each runs, whatever the others do; the first failure counts.
 local function undo(of, tests)
   local list, first = of.cleanups, nil
@@ -147,6 +157,9 @@ function M.run(tests, name, ms)
     run_test(of, tests)
   end)
   local ended = pipe.now()
+  if found and not found.skipped then
+    add_stories(of, found)
+  end
   local undone = undo(of, tests)
   found = found or undone
   servers.forget(mark)

@@ -13,6 +13,7 @@ local pipe = require "pipehost.pipe"
 ---@field changed userdata an event: the deadline was moved
 ---@field cleanups { fn: function, place?: string }[]
 ---@field checks function[] at the end of a test that has not failed
+---@field programs pipehost.test.program[] that it has started
 local Context = {}
 Context.__index = Context
 
@@ -21,6 +22,7 @@ local M = {}
 local function new(name, ms)
   return setmetatable({
     name = name, ms = ms, deadline = pipe.now() + ms, late = false, changed = pipe.event(), cleanups = {}, checks = {},
+    programs = {},
   }, Context)
 end
 

@@ -55,6 +55,12 @@ local function shown(text)
   return part:gsub("\n$", ""):gsub("^", "  | "):gsub("\n", "\n  | ")
 end
 
+---The end of its text, for a failure.
+---@return string
+function Output:tail()
+  return shown(self.text)
+end
+
 -- Why something did not come is often said on the other stream.
 local function printed(self)
   local other = self.of.stderr
@@ -66,6 +72,7 @@ local function printed(self)
 end
 
 local function missed(self, pattern, ms)
+  self.of.told = true
   local why = ("within %d ms"):format(ms)
   if self.ended then
     why = "to its end"

@@ -8,6 +8,7 @@ local output = require "pipehost.test.output"
 
 local DRAIN_MS = 2000 -- for the rest of the output of a program that has ended
 local GONE_MS = 5000 -- for its tree to end
+local STORY_MS = 200 -- for its end, and what it says to that, when the test has failed
 
 ---@class pipehost.test.program
 ---@field pid integer
@@ -16,6 +17,8 @@ local GONE_MS = 5000 -- for its tree to end
 ---@field stderr? pipehost.test.output
 ---@field process userdata
 ---@field title string for messages
+---@field told boolean a failure says already how it is
+---@field killed boolean by the test
 local Program = {}
 Program.__index = Program
 
@@ -86,9 +89,11 @@ function M.start(options)
   watch_files(options)
   local self = setmetatable({
     process = process, pid = process.pid, stdin = process.stdin, title = options[1]:match "[^/\\]*$",
+    told = false, killed = false,
   }, Program)
   self.stdout = output.new(process.stdout, self)
   self.stderr = process.stderr and output.new(process.stderr, self)
+  of.programs[#of.programs + 1] = self
   of:defer(function()
     self:close()
   end)
@@ -104,6 +109,23 @@ function Program:state()
     return ("signal %d has ended it"):format(signal)
   end
   return ("it has ended with status %d"):format(status)
+end
+
+---What a failure of the test may come from: an end that is no good one, or what it
+---says on stderr. nil where there is no such thing.
+---@return string?
+function Program:story()
+  if self.told or self.killed then
+    return nil
+  end
+  local status = self:wait(STORY_MS)
+  local out = self.stderr or self.stdout
+  if (status or 0) == 0 and (out == self.stdout or out.text == "") then
+    return nil
+  elseif out.text == "" then
+    return ("%s: %s"):format(self.title, self:state())
+  end
+  return ("%s: %s, and said:\n%s"):format(self.title, self:state(), out:tail())
 end
 
 ---Waits for what it prints to stdout.
@@ -130,6 +152,7 @@ end
 
 ---Asks for its end, and that of all that it has started.
 function Program:kill()
+  self.killed = true
   self.process:kill()
 end
 
