@@ -136,8 +136,11 @@ static void serve(struct ph_faulty *faulty, struct ph_chunk *chunk)
     chunk->len = split ? 1 : unread(in);
     chunk->ends = in->ends || split;
     in->unit.start += chunk->len;
-    if (unread(in))
+    if (unread(in)) {
+        if (split && ph_lane_has(&in->lane, PH_FAULT_DELAY))
+            in->lane.due = faulty->pipe->port->now + in->lane.verdict.delay;
         return;
+    }
     faulty->broken |= is_cut(in) && !in->again;
     if (!in->again)
         clear(in); /* the bytes stay where they are until the next call */

@@ -117,6 +117,19 @@ static bool next_part(struct ph_faulty *faulty, struct ph_op *op,
     return false;
 }
 
+/* Bytes that come alone are read alone only where there is time between them. */
+static bool pauses(struct ph_faulty *faulty)
+{
+    struct ph_faulty_lane *lane = &faulty->out.lane;
+    struct ph_port *port = faulty->pipe->port;
+    if (!ph_lane_has(lane, PH_FAULT_SPLIT) ||
+        !ph_lane_has(lane, PH_FAULT_DELAY))
+        return false;
+    lane->due = port->now + lane->verdict.delay;
+    ph_timer_start(port, &lane->timer, lane->due);
+    return true;
+}
+
 /* Writes part after part, as often as it is to be. */
 static enum ph_status write_parts(struct ph_faulty *faulty, struct ph_op *op,
                                   long *os)
@@ -138,6 +151,8 @@ static enum ph_status write_parts(struct ph_faulty *faulty, struct ph_op *op,
         }
         if (!next_part(faulty, op, &status))
             return status;
+        if (pauses(faulty))
+            return PH_BUSY;
     }
     /* Others want to go on too. */
     ph_timer_start(faulty->pipe->port, &out->lane.timer, 0);

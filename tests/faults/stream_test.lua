@@ -67,6 +67,21 @@ each("jitter", function(mode, direction)
   t.assertNotNil(next(different, next(different)), "all are the same")
 end)
 
+-- Nothing but time keeps the bytes of a stream apart.
+each("split_and_delay", function(mode, direction)
+  local pair = faulty_pair.new(mode, direction, { { split = true }, { delay = 5 } })
+  local begin, op = pipe.now(), pair.from:write_op "abcdef"
+  local got, reads = "", 0
+  while #got < 6 do
+    got, reads = got .. assert(take(pair)), reads + 1
+  end
+  t.assertEquals(got, "abcdef")
+  t.assertTrue(reads > 1, "all came at once")
+  t.assertTrue(pipe.now() - begin >= 29, "it came too early")
+  assert(op:wait(LONG))
+  t.assertEquals({ pair.faults:count "split", pair.faults:count "delay" }, { 1, 1 })
+end)
+
 each("drop", function(mode, direction)
   local pair = faulty_pair.new(mode, direction, { { drop = true, nth = 2 } })
   t.assertEquals(pass(pair, { "a" }), { "a" })

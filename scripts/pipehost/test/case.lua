@@ -26,6 +26,10 @@ local function handler(of)
     if type(value) == "table" and value.skipped then
       return value
     end
+    -- Now: what closes with the test may be the end of a program.
+    for _, program in ipairs(of.programs) do
+      program:note()
+    end
     local result = failure.of(value, context.settings.file)
     if of.late and result.message == "cancelled" then
       result.message = ("not done after %d ms: it was waiting here"):format(of.ms)

@@ -17,6 +17,7 @@ local STORY_MS = 200 -- for its end, and what it says to that, when the test has
 ---@field stderr? pipehost.test.output
 ---@field process userdata
 ---@field title string for messages
+---@field suspect boolean it may be why the test has failed
 ---@field told boolean a failure says already how it is
 ---@field killed boolean by the test
 local Program = {}
@@ -89,7 +90,7 @@ function M.start(options)
   watch_files(options)
   local self = setmetatable({
     process = process, pid = process.pid, stdin = process.stdin, title = options[1]:match "[^/\\]*$",
-    told = false, killed = false,
+    suspect = false, told = false, killed = false,
   }, Program)
   self.stdout = output.new(process.stdout, self)
   self.stderr = process.stderr and output.new(process.stderr, self)
@@ -111,11 +112,17 @@ function Program:state()
   return ("it has ended with status %d"):format(status)
 end
 
+---The test has just failed: has it ended, or complained?
+function Program:note()
+  local out = self.stderr
+  self.suspect = self.stdout.ended or out ~= nil and out.text ~= ""
+end
+
 ---What a failure of the test may come from: an end that is no good one, or what it
 ---says on stderr. nil where there is no such thing.
 ---@return string?
 function Program:story()
-  if self.told or self.killed then
+  if not self.suspect or self.told or self.killed then
     return nil
   end
   local status = self:wait(STORY_MS)
