@@ -25,6 +25,7 @@ REPLACED = [
     (r"(?m)^ +\d+\.\d  ", "         MS  "),
     (r"process \S*pipehost(\.exe)? \(\d+(, ended)?\)", "process PROGRAM"),
     (r"pipe pipehost(\.exe)? std", "pipe PROGRAM std"),
+    (r"pipehost(\.exe)?(: it has ended| did not print)", r"PROGRAM\2"),
     (r"was ended by signal 9 in|ended with status [01] in", "KILLED in"),
     (r"by \d+ bytes a run", "by BYTES bytes a run"),
     (r"(?m)^  \| \d\d:\d\d:\d\d\.\d+Z .*\n", ""),
