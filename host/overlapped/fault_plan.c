@@ -81,6 +81,7 @@ void ph_plan_release(struct ph_plan *plan)
     assert(plan->owners);
     if (--plan->owners)
         return;
+    assert(!plan->users);
     free(plan->name);
     free(plan->faults);
     free(plan->events);
@@ -128,6 +129,7 @@ enum ph_status ph_plan_add(struct ph_port *port,
 void ph_plan_close(struct ph_plan *plan)
 {
     struct ph_plan **link = &plan->port->plans;
+    assert(plan->owners);
     while (*link != plan)
         link = &(*link)->next;
     *link = plan->next;
@@ -162,6 +164,7 @@ const struct ph_fault_event *ph_plan_events(const struct ph_plan *plan,
 void ph_plan_note(struct ph_plan *plan, enum ph_lane lane,
                   enum ph_fault_kind kind, uint64_t number, int64_t value)
 {
+    assert((unsigned)lane < PH_LANES && (unsigned)kind < PH_FAULT_KINDS);
     plan->counts[lane].done[kind]++;
     if (plan->event_count < PH_FAULT_EVENTS)
         plan->events[plan->event_count++] =

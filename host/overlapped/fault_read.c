@@ -65,6 +65,7 @@ static void change(struct ph_faulty_in *in)
 static void decide(struct ph_faulty_in *in, int64_t now)
 {
     struct ph_faulty_lane *lane = &in->lane;
+    assert(!in->judged && !in->joins && !lane->stalled);
     in->judged = true;
     lane->verdict = ph_plan_judge(lane->plan, PH_LANE_IN, in->unit.end);
     if (ph_lane_has(lane, PH_FAULT_STALL)) {
@@ -132,6 +133,7 @@ static void serve(struct ph_faulty *faulty, struct ph_chunk *chunk)
 {
     struct ph_faulty_in *in = &faulty->in;
     bool split = ph_lane_has(&in->lane, PH_FAULT_SPLIT) && unread(in) > 1;
+    assert(in->unit.start <= in->unit.end && !in->lane.stalled);
     chunk->data = in->unit.bytes + in->unit.start;
     chunk->len = split ? 1 : unread(in);
     chunk->ends = in->ends || split;
@@ -219,6 +221,7 @@ bool ph_fault_read(struct ph_op *op, bool try_now)
 /* What the head waits for has come: it is tried again. */
 static void go_on(struct ph_pipe *pipe)
 {
+    assert(pipe->reading && pipe->reads.head);
     pipe->reading = PH_NO_FLIGHT;
     ph_op_poke(pipe->reads.head);
 }

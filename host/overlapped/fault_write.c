@@ -11,8 +11,7 @@
 
 #define PARTS_AT_ONCE 256
 
-/* ---- Joining ----------------------------------------------------------------
- */
+/* ---- Joining ----------------------------------------------------------- */
 
 static void own_done(struct ph_op *op)
 {
@@ -84,8 +83,7 @@ static enum ph_status prepend(struct ph_faulty *faulty, struct ph_op *op)
     return PH_OK;
 }
 
-/* ---- Writing
- * ----------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------- */
 
 static enum ph_status break_off(struct ph_faulty *faulty, struct ph_op *op)
 {
@@ -102,6 +100,7 @@ static bool next_part(struct ph_faulty *faulty, struct ph_op *op,
 {
     struct ph_faulty_out *out = &faulty->out;
     *status = PH_OK;
+    assert(out->rest && op->out_done <= out->limit && out->limit <= out->total);
     if (op->out_done < out->limit)
         return true;
     out->lane.passed += out->limit;
@@ -137,6 +136,7 @@ static enum ph_status write_parts(struct ph_faulty *faulty, struct ph_op *op,
     struct ph_faulty_out *out = &faulty->out;
     bool split = ph_lane_has(&out->lane, PH_FAULT_SPLIT);
     enum ph_status status;
+    assert(!out->lane.stalled && !out->lane.timer.link);
     if (ph_lane_has(&out->lane, PH_FAULT_CUT) && !out->limit)
         return break_off(faulty, op);
     for (unsigned i = 0; i < PARTS_AT_ONCE; i++) {
@@ -165,6 +165,7 @@ static enum ph_status begin_parts(struct ph_faulty *faulty, struct ph_op *op)
     struct ph_faulty_lane *lane = &out->lane;
     if (ph_op_own_output(op) != PH_OK)
         return PH_NOMEM;
+    assert(op->out == op->buf && !op->out_done);
     out->total = op->out_len;
     out->limit = ph_lane_cut(lane, op->out_len);
     out->rest = ph_lane_has(lane, PH_FAULT_DUPLICATE) ? 2 : 1;
@@ -238,8 +239,7 @@ enum ph_status ph_fault_write(struct ph_pipe *pipe, struct ph_op *op, long *os)
     return write_parts(faulty, op, os);
 }
 
-/* ---- The back end, time and cancel
- * --------------------------------------------- */
+/* ---- The back end, time and cancel ------------------------------------- */
 
 enum ph_status ph_fault_cancel_write(struct ph_pipe *pipe)
 {
