@@ -304,8 +304,7 @@ static void ready(struct watch *watch, uint32_t events)
 {
     struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
     struct ph_fetched fetched;
-    pipe->fetched =
-        pipe->base.reading == PH_IN_SYSTEM && events & READ_NOTICE;
+    pipe->fetched = pipe->base.reading == PH_IN_SYSTEM && events & READ_NOTICE;
     if (pipe->fetched)
         fetch(pipe, events, &fetched);
     ph_pipe_deliver(watch, events, &fetched);
@@ -315,7 +314,8 @@ bool ph_pipe_fetch(struct watch *watch, uint32_t events,
                    struct ph_fetched *fetched)
 {
     struct linux_pipe *pipe = ph_container_of(watch, struct linux_pipe, watch);
-    if (watch->ready != ready || !pipe->base.reading || !(events & READ_NOTICE))
+    if (watch->ready != ready || pipe->base.reading != PH_IN_SYSTEM ||
+        !(events & READ_NOTICE))
         return false;
     fetch(pipe, events, fetched);
     pipe->fetched = true;

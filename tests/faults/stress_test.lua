@@ -6,7 +6,7 @@ local faulty_pair = require "faulty_pair"
 local pipe = require "pipehost.pipe"
 local t = require "pipehost.test"
 
-local ROUNDS, OPERATIONS = 25, 40
+local ROUNDS, SIDE_BY_SIDE, OPERATIONS = 12, 4, 40
 
 local kinds = {
   { delay = 2, jitter = 2 }, { drop = true }, { cut = 5000 }, { split = true }, { join = 3 },
@@ -94,7 +94,13 @@ local tests = {}
 for _, mode in ipairs { "message", "byte" } do
   tests["test_" .. mode] = function()
     for _ = 1, ROUNDS do
-      round(mode)
+      local tasks = {}
+      for i = 1, SIDE_BY_SIDE do
+        tasks[i] = pipe.spawn(round, mode)
+      end
+      for _, task in ipairs(tasks) do
+        assert(task:wait(2 * faulty_pair.LONG))
+      end
     end
   end
 end
