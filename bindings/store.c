@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LEAST_BUCKETS 8
 
@@ -21,6 +22,7 @@ struct ph_shared {
     size_t handles;
     struct entry **buckets;
     size_t bucket_count; /* a power of two */
+    uint64_t seed;
     size_t count;
     char name[];
 };
@@ -37,6 +39,22 @@ static struct ph_shared *find_table(const struct ph_store *store,
     return at;
 }
 
+/* Keys are what clients send: whoever knew the seed could have all of them in
+ * one bucket. As Lua does for its strings, from addresses and the time. */
+static uint64_t make_seed(const struct ph_shared *shared)
+{
+    const uint64_t parts[] = {(uint64_t)(uintptr_t)shared,
+                              (uint64_t)(uintptr_t)&parts,
+                              (uint64_t)(uintptr_t)make_seed,
+                              (uint64_t)time(NULL), (uint64_t)clock()};
+    uint64_t seed = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        seed = (seed ^ parts[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        seed ^= seed >> 29;
+    }
+    return seed;
+}
+
 static struct ph_shared *new_table(struct ph_store *store, const char *name,
                                    size_t len)
 {
@@ -49,6 +67,7 @@ static struct ph_shared *new_table(struct ph_store *store, const char *name,
         return NULL;
     }
     shared->bucket_count = LEAST_BUCKETS;
+    shared->seed = make_seed(shared);
     memcpy(shared->name, name, len);
     shared->store = store;
     shared->next = store->first;
@@ -98,10 +117,10 @@ const char *ph_shared_name(const struct ph_shared *shared)
  */
 
 /* FNV-1a. */
-static size_t hash_of(const struct ph_key *key)
+static size_t hash_of(const struct ph_shared *shared, const struct ph_key *key)
 {
     const unsigned char *bytes = key->bytes;
-    uint64_t hash = UINT64_C(14695981039346656037) + key->integer;
+    uint64_t hash = shared->seed + key->integer;
     for (size_t i = 0; i < key->len; i++)
         hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
     return (size_t)(hash ^ hash >> 32);
@@ -163,7 +182,7 @@ static void grow(struct ph_shared *shared)
 const void *ph_shared_get(const struct ph_shared *shared,
                           const struct ph_key *key, size_t *len)
 {
-    const struct entry *entry = *find(shared, key, hash_of(key));
+    const struct entry *entry = *find(shared, key, hash_of(shared, key));
     *len = entry ? entry->len : 0;
     return entry ? entry->value : NULL;
 }
@@ -195,7 +214,7 @@ static enum ph_status add(struct ph_shared *shared, const struct ph_key *key,
     entry->cap = len;
     entry->key = *key;
     entry->key.bytes = memcpy(entry + 1, key->bytes, key->len);
-    entry->hash = hash_of(key);
+    entry->hash = hash_of(shared, key);
     shared->store->bytes += cost(entry);
     if (++shared->count > shared->bucket_count)
         grow(shared);
@@ -226,7 +245,7 @@ static enum ph_status resize(struct ph_store *store, struct entry *entry,
 enum ph_status ph_shared_set(struct ph_shared *shared, const struct ph_key *key,
                              const void *bytes, size_t len)
 {
-    struct entry *entry = *find(shared, key, hash_of(key));
+    struct entry *entry = *find(shared, key, hash_of(shared, key));
     enum ph_status status = entry ? resize(shared->store, entry, len)
                                   : add(shared, key, len, &entry);
     assert(len);
@@ -239,7 +258,7 @@ enum ph_status ph_shared_set(struct ph_shared *shared, const struct ph_key *key,
 
 void ph_shared_remove(struct ph_shared *shared, const struct ph_key *key)
 {
-    struct entry **at = find(shared, key, hash_of(key));
+    struct entry **at = find(shared, key, hash_of(shared, key));
     if (*at)
         free_entry(shared, at);
 }
@@ -250,7 +269,7 @@ bool ph_shared_next(const struct ph_shared *shared, const struct ph_key *after,
     struct entry *entry = NULL;
     size_t i = 0;
     if (after) {
-        size_t hash = hash_of(after);
+        size_t hash = hash_of(shared, after);
         i = (hash & (shared->bucket_count - 1)) + 1;
         entry = (*find(shared, after, hash))->next;
     }
