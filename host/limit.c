@@ -162,9 +162,8 @@ static void give_way(lua_State *L, struct ph_generation *generation)
         luaL_error(L, "cancelled");
     if (!ph_wait_task(L))
         return;
-    /* It was between one and two ticks. */
     generation->limits.loading_ms +=
-        ticker_of(generation)->used_ms + PH_TICK_MS / 2;
+        (int)(ph_ticker_clock() - generation->limits.began_ms);
     /* As a wait does: the coroutines that the script made are left too. */
     task->yielded = true;
     ph_timer_start(generation->runtime.port, &task->timer, 0);
@@ -225,10 +224,12 @@ void ph_ticker_tick(struct ph_ticker *ticker, int used_ms)
 static void set_ticker(struct ph_generation *generation, struct ph_task *task)
 {
     struct ph_ticker *ticker = ticker_of(generation);
-    const struct ph_limits *limits = &generation->limits;
+    struct ph_limits *limits = &generation->limits;
     int budget = budget_of(generation, task);
     bool loading = generation->runtime.phase == PH_PHASE_LOADING;
     int left = budget ? budget : INT_MAX;
+    if (loading)
+        limits->began_ms = ph_ticker_clock();
     if (budget && loading)
         left -= limits->loading_ms;
     /* Since it last gave way. */
@@ -265,10 +266,12 @@ static void enter(struct ph_runtime *runtime)
 {
     struct ph_generation *generation = generation_of(runtime);
     struct ph_task *task = runtime->current;
+    /* First of all: a ticker that has seen the new slice, and that nothing
+     * runs, sleeps until the next one. */
+    ticker_of(generation)->running = task->co;
     begin_slice(generation, task);
     if (task->over)
         set_hook(task->co);
-    ticker_of(generation)->running = task->co;
 }
 
 static void leave(struct ph_runtime *runtime)

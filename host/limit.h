@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lua.h"
 
@@ -49,8 +50,11 @@ bool ph_ticker_start(struct ph_ticker *ticker);
 /* No tick comes any more; nothing when it was not started. */
 void ph_ticker_stop(struct ph_ticker *ticker);
 
-/* Counting starts anew. */
+/* Counting starts anew, for what `running` says by now. */
 void ph_ticker_slice(struct ph_ticker *ticker);
+
+/* What the calling thread has computed in all, in ms. A system call. */
+int64_t ph_ticker_clock(void);
 
 /* For the tick: this slice has computed for used_ms. In a signal handler of
  * the thread, or while the thread is suspended. */
@@ -65,7 +69,8 @@ struct ph_limits {
     int cpu_ms;     /* between two waits; 0: any time */
     bool tasks;     /* cpu_ms also holds outside of a server's calls */
     int task_ms;    /* the same where `tasks` is not set; 0: any time */
-    int loading_ms; /* of computing, so far */
+    int loading_ms; /* of computing, before this slice */
+    int64_t began_ms; /* this slice of a load, by ph_ticker_clock */
     bool interrupted; /* by Ctrl-C, not by a limit */
     bool refused;   /* the last lack of memory was of our making */
     char place[96]; /* "file:line" where a limit was passed, or "" */

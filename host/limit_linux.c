@@ -82,3 +82,10 @@ void ph_ticker_slice(struct ph_ticker *ticker)
 {
     ticker->slice++;
 }
+
+int64_t ph_ticker_clock(void)
+{
+    struct timespec time = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}

@@ -18,13 +18,18 @@ static ULONGLONG number_of(FILETIME time)
     return (ULONGLONG)time.dwHighDateTime << 32 | time.dwLowDateTime;
 }
 
-/* Of the loop's thread, in ms. */
-static ULONGLONG cpu_time(const struct system *system)
+/* In ms. */
+static int64_t cpu_time(HANDLE thread)
 {
     FILETIME created, ended, kernel, user;
-    if (!GetThreadTimes(system->loop, &created, &ended, &kernel, &user))
+    if (!GetThreadTimes(thread, &created, &ended, &kernel, &user))
         return 0;
-    return (number_of(kernel) + number_of(user)) / 10000;
+    return (int64_t)(number_of(kernel) + number_of(user)) / 10000;
+}
+
+int64_t ph_ticker_clock(void)
+{
+    return cpu_time(GetCurrentThread());
 }
 
 static void tick(struct ph_ticker *ticker, unsigned slice, int used_ms)
@@ -62,17 +67,17 @@ static DWORD WINAPI run(void *parameter)
     struct ph_ticker *ticker = parameter;
     struct system *system = ticker->system;
     unsigned slice = ticker->slice;
-    ULONGLONG start = 0;
+    int64_t start = 0;
     for (;;) {
         if (!ticker->running && !sleep_until_needed(ticker, slice))
             return 0;
         if (WaitForSingleObject(system->end, PH_TICK_MS) == WAIT_OBJECT_0)
             return 0;
         if (slice == ticker->slice) {
-            tick(ticker, slice, (int)(cpu_time(system) - start));
+            tick(ticker, slice, (int)(cpu_time(system->loop) - start));
         } else {
             slice = ticker->slice;
-            start = cpu_time(system);
+            start = cpu_time(system->loop);
         }
     }
 }
@@ -124,6 +129,7 @@ void ph_ticker_stop(struct ph_ticker *ticker)
 void ph_ticker_slice(struct ph_ticker *ticker)
 {
     struct system *system = ticker->system;
+    MemoryBarrier();
     ticker->slice++;
     MemoryBarrier();
     if (system && system->asleep)
