@@ -1,20 +1,23 @@
 -- SPDX-License-Identifier: MIT
 -- For each way of ways.lua: a client of the first pipe asks for it, and at
 -- the same moment another one of the second pipe for an answer. One line each:
--- way, reply or code, reason of the end, and what the script computed before the
--- other was answered, in ms (by its os.clock: that is the time of day on Windows).
+-- way, reply or code, reason of the end, and what the server computed before the
+-- other was answered, in ms.
+local computed = require "computed"
 local pipehost = require "pipehost"
 local pipe = pipehost.pipe
 
 local first, second = pipehost.config.first, pipehost.config.second
+local pid = pipehost.config.pid
 local options = { mode = "message", timeout = 60000 }
 
 local function try(way)
   local bad = assert(pipe.open(first, options))
   local other = assert(pipe.open(second, options))
-  local before = tonumber(assert(other:transact "clock"))
+  assert(other:transact "forget") -- it is served by now
+  local before = computed(pid)
   assert(bad:send(way))
-  local answered = tonumber(assert(other:transact "clock")) - before
+  local answered = tonumber(assert(other:transact("computed " .. pid))) - before
   local reply, code = bad:receive()
   bad:close()
   -- The end of the first is handled in its own time.

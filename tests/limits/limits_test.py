@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# run.py: alone timeout=240
+# run.py: timeout=240
 """Every way in which a handler can go on for ever, or take all memory, ends in
 an error or a refusal; only its own client is closed, others are answered
 meanwhile, and the script goes on."""
@@ -12,8 +12,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import phtest  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ANSWER_MS = 200 * phtest.SLOW
-TRIES = 3  # for the time: on Windows other programs' counts too
+# That the server may compute meanwhile.
+ANSWER_MS = {"linux": 200, "linux-sanitize": 600, "windows": 400}[phtest.SYSTEM]
 
 BUDGET = ("closed", "budget")
 NOMEM = ("closed", "error")
@@ -142,7 +142,8 @@ class Ways(phtest.TestCase):
     def ask(self, *ways):
         """way -> reply, reason, ms"""
         client = phtest.native(os.path.join(HERE, "ask.lua"))
-        done = self.run_pipehost("run", *self.settings, client, *ways, seconds=60)
+        settings = [*self.settings, "--set", f"pid={self.server.pid}"]
+        done = self.run_pipehost("run", *settings, client, *ways, seconds=60)
         self.assertEqual(done.status, 0, (done, self.server))
         rows = [line.split("\t") for line in done.out.splitlines()]
         return {row[0]: (row[1], row[2], float(row[3])) for row in rows}
@@ -150,10 +151,6 @@ class Ways(phtest.TestCase):
     def check_times(self, got):
         """Nobody else waits longer than it takes to notice."""
         late = {way: row[2] for way, row in got.items() if row[2] > ANSWER_MS}
-        for _ in range(TRIES - 1):
-            if late:
-                again = self.ask(*late)
-                late = {way: row[2] for way, row in again.items() if row[2] > ANSWER_MS}
         self.assertEqual(late, {}, f"answered after more than {ANSWER_MS} ms")
 
     def check_server(self):
@@ -201,7 +198,7 @@ class Ways(phtest.TestCase):
         self.server.wait_for("serving 1 script")
         self.ask("loop")
         self.check_server()
-        found = re.search(r"ways\.lua:6: budget: .*\nstack traceback:\n.*ways\.lua:6: in .*'loop'",
+        found = re.search(r"ways\.lua:7: budget: .*\nstack traceback:\n.*ways\.lua:7: in .*'loop'",
                           self.server.err)
         self.assertTrue(found, self.server)
 
@@ -210,7 +207,7 @@ class Ways(phtest.TestCase):
         self.check_server()
         lines = [line for line in self.server.err.splitlines() if " error " in line]
         self.assertEqual(len(lines), 1, self.server)
-        self.assertRegex(lines[0], r"ways\.lua:6: budget: .* code=budget connection=1 pipe=" + self.first)
+        self.assertRegex(lines[0], r"ways\.lua:7: budget: .* code=budget connection=1 pipe=" + self.first)
         self.assertNotIn("traceback", self.server.err)
 
 

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Served by turns_test.py: tasks that never end, and wait (or are new) again and
 -- again, so that none of them passes its limit of time.
+local computed = require "computed"
 local pipehost = require "pipehost"
 local pipe = pipehost.pipe
 
@@ -89,8 +90,9 @@ end
 pipehost.server {
   name = pipehost.config.first,
   on_message = function(_, message)
-    if message == "clock" then
-      return tostring(os.clock() * 1000)
+    local pid = message:match "^computed (%d+)$"
+    if pid then
+      return tostring(computed(pid))
     elseif message == "off" then
       on = false
     else

@@ -1,18 +1,21 @@
 -- SPDX-License-Identifier: MIT
 -- For each kind of turns.lua: it, and what the host computes until it has
 -- answered another client, in ms, at most.
+local computed = require "computed"
 local pipehost = require "pipehost"
 local pipe = pipehost.pipe
 
+local pid = pipehost.config.pid
 local options = { mode = "message", timeout = 60000 }
 
 for _, kind in ipairs { ... } do
   local one = assert(pipe.open(pipehost.config.first, options))
   assert(one:transact(kind))
-  local before, most = tonumber(assert(one:transact "clock")), 0
+  local most = 0
   for _ = 1, 20 do
-    local now = tonumber(assert(one:transact "clock"))
-    before, most = now, math.max(most, now - before)
+    local before = computed(pid)
+    local now = tonumber(assert(one:transact("computed " .. pid)))
+    most = math.max(most, now - before)
   end
   assert(one:transact "off")
   one:close()
