@@ -289,14 +289,6 @@ static void write_done(struct ph_op *op)
     after_write(op->user);
 }
 
-/* A worker that is on the C stack must not run another of its connection's
- * messages from here: what is there already comes in the next turn. */
-static void read_soon(struct ph_timer *timer)
-{
-    struct ph_conn *conn = ph_container_of(timer, struct ph_conn, soon);
-    after_read(conn);
-}
-
 void ph_conn_idle(struct ph_conn *conn)
 {
     /* When the server stops, only what has come already is still answered. */
@@ -320,10 +312,11 @@ void ph_conn_idle(struct ph_conn *conn)
     }
     if (conn->op.state != PH_OP_DONE)
         return;
+    /* A worker that is on the C stack must not run another of its connection's
+     * messages from here: what is there already comes in the next turn. */
     if (ph_op_keep(&conn->op) != PH_OK)
         conn->op.status = PH_NOMEM;
-    conn->soon.fire = read_soon;
-    ph_timer_start(conn->service->port, &conn->soon, 0);
+    ph_op_announce(&conn->op);
 }
 
 void ph_conn_reply(struct ph_conn *conn, const char *data, size_t len)

@@ -118,6 +118,10 @@ static void step(struct ph_op *op)
         [PH_OP_CLOSE] = ph_close_step,       [PH_OP_WATCH] = ph_watch_step,
         [PH_OP_INPUT] = ph_input_step,
     };
+    if (op->state == PH_OP_DONE) { /* ph_op_announce */
+        op->done(op);
+        return;
+    }
     assert(op->state == PH_OP_PENDING);
     steps[op->kind](op);
 }
@@ -229,6 +233,12 @@ enum ph_status ph_op_misuse(struct ph_op *op, const char *why)
     return PH_MISUSE;
 }
 
+void ph_op_announce(struct ph_op *op)
+{
+    assert(op->state == PH_OP_DONE && op->done);
+    ph_op_poke(op);
+}
+
 void ph_op_cancel(struct ph_op *op)
 {
     if (op->state != PH_OP_PENDING || op->ending != PH_OK)
@@ -306,7 +316,8 @@ static inline void clear(struct ph_op *op, size_t first, size_t last)
 void ph_op_clear(struct ph_op *op)
 {
     assert(op->state != PH_OP_PENDING);
-    assert(!op->ready_link && !op->timer.link);
+    assert(!op->timer.link);
+    ph_op_unpoke(op);
     if (op->state == PH_OP_IDLE)
         return; /* nothing has been put into it since the last time */
     free(op->buf);

@@ -286,6 +286,11 @@ struct ph_op {
  * what came of it: PH_CANCELLED, or its ordinary result. */
 void ph_op_cancel(struct ph_op *op);
 
+/* Calls `done` of an operation that was DONE when its start returned, in the
+ * port's next turn and in line with those that end there; ph_op_clear before
+ * that takes it back. Its data is to be kept (ph_op_keep). */
+void ph_op_announce(struct ph_op *op);
+
 /* Copies a result that lies in the port's scratch buffer into memory of the
  * operation. PH_OK or PH_NOMEM (the data is lost then). */
 enum ph_status ph_op_keep(struct ph_op *op);
