@@ -24,6 +24,9 @@
 
 #include "lauxlib.h"
 
+#define DEEP 10000 /* calls in one another */
+#define SHOWN_LEVELS 10
+
 struct ph_runtime *ph_runtime_of(lua_State *L)
 {
     struct ph_runtime *runtime;
@@ -199,6 +202,36 @@ static void explain(lua_State *L, int status)
         runtime->watcher->explain(runtime, L, status);
 }
 
+static void push_level(lua_State *L, int level)
+{
+    lua_Debug at;
+    lua_getstack(L, level, &at);
+    lua_getinfo(L, "Sl", &at);
+    if (at.currentline > 0)
+        lua_pushfstring(L, "\n\t%s:%d: in function <%s:%d>", at.short_src,
+                        at.currentline, at.short_src, at.linedefined);
+    else
+        lua_pushfstring(L, "\n\t%s: in ?", at.short_src);
+}
+
+/* luaL_traceback walks along all levels some twenty times, to count them: after
+ * an endless recursion, for a second. */
+static void push_traceback(lua_State *L, const char *message)
+{
+    lua_Debug at;
+    if (!lua_getstack(L, DEEP, &at)) {
+        luaL_traceback(L, L, message, 1);
+        return;
+    }
+    lua_pushfstring(L, "%s\nstack traceback:", message);
+    for (int level = 1; level <= SHOWN_LEVELS; level++) {
+        push_level(L, level);
+        lua_concat(L, 2);
+    }
+    lua_pushfstring(L, "\n\t...\t(more than %d levels)", DEEP);
+    lua_concat(L, 2);
+}
+
 /* One that came through another task has its traceback already. */
 int ph_error_traceback(lua_State *L)
 {
@@ -206,7 +239,7 @@ int ph_error_traceback(lua_State *L)
     explain(L, LUA_ERRRUN);
     message = luaL_tolstring(L, 1, NULL);
     if (!strstr(message, "\nstack traceback:"))
-        luaL_traceback(L, L, message, 1);
+        push_traceback(L, message);
     return 1;
 }
 

@@ -142,9 +142,12 @@ static void explain(struct ph_runtime *runtime, lua_State *L, int status)
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
+/* Setting it visits every call that is under way: of a deep recursion that can
+ * take longer than a tick, and must not be begun anew by each. */
 static void set_hook(lua_State *L)
 {
-    lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
+    if (!lua_gethookmask(L))
+        lua_sethook(L, on_count, LUA_MASKCOUNT, 1);
 }
 
 static void clear_hook(lua_State *L)
