@@ -12,7 +12,7 @@ import phtest  # noqa: E402
 
 class Testing(document.Case):
     def test_the_sessions(self):
-        self.assertEqual(self.play("docs/testing.md", "linux"), 5)
+        self.assertEqual(self.play("docs/testing.md", "linux"), 12)
 
 
 if __name__ == "__main__":

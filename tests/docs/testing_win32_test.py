@@ -14,7 +14,7 @@ class Testing(document.Case):
     def test_the_sessions(self):
         program = phtest.program("interop/serverinfo_server_win32")[-1]
         shutil.copy(program, os.path.join(self.folder, "ServerInfo.exe"))
-        self.assertEqual(self.play("docs/testing.md", "windows"), 1)
+        self.assertEqual(self.play("docs/testing.md", "windows"), 2)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ class Refused(proxying.Case):
     def test_help(self):
         done = self.run_pipehost("proxy", "--help")
         self.assertEqual(done.status, OK)
-        self.assertIn("Stand between clients and a server, and pass on what they say.", done.out)
+        self.assertIn("Stand between clients and a server, and make faults between them.", done.out)
 
 
 if __name__ == "__main__":

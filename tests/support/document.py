@@ -14,7 +14,11 @@ import phtest
 
 BLOCK = re.compile(r"<!-- (\w+)( insert| session)?:? ?(\S*) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 REPLACED = [
-    (r"\S*/t\d+/(?=greeter)", "TMP/"),
+    (r"\S*/t\d+/(?=greeter|lengths)", "TMP/"),
+    (r'File "\S*/', 'File "'),
+    (r"(?m)^ +\| +\^+\n", ""),  # newer Pythons have it below a line
+    (r"(?m)^  \| \d\d:\d\d:\d\d\.\d+Z .*\n", ""),
+    (r"(?m)^  output:\n(?!  \|)", ""),
     (r"(?m)^ +\d+\.\d  ", "         MS  "),
     (r"(?m)^seed \d+", "seed N"),
     (r"(?m) +$", ""),

@@ -26,7 +26,7 @@ in: or out: before it: only what clients send, or what they get.
 Options tell to which messages it happens: nth=N, from=N, to=N, every=N, chance=10%.]]
 
 function M.options(parser)
-  local command = parser:command("proxy", "Stand between clients and a server, and pass on what they say.")
+  local command = parser:command("proxy", "Stand between clients and a server, and make faults between them.")
   command:argument("listen", "The pipe that clients are to open.")
   command:argument("target", "The pipe of the server.")
   command:option("--fault", FAULT_HELP):argname("SPEC"):count("*")

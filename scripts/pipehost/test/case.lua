@@ -6,6 +6,7 @@ local core = require "pipehost.core"
 local failure = require "pipehost.test.failure"
 local leaks = require "pipehost.test.leaks"
 local pipe = require "pipehost.pipe"
+local programs = require "pipehost.test.program"
 local servers = require "pipehost.server"
 
 local GRACE_MS = 5000 -- for a test to end after its deadline
@@ -28,7 +29,7 @@ local function handler(of)
     end
     -- Now: what closes with the test may be the end of a program.
     for _, program in ipairs(of.programs) do
-      program:note()
+      programs.note(program)
     end
     local result = failure.of(value, context.settings.file)
     if of.late and result.message == "cancelled" then
@@ -100,7 +101,7 @@ end
 -- A program that has crashed is often why the test has failed.
 local function add_stories(of, found)
   for _, program in ipairs(of.programs) do
-    local ok, story = pcall(program.story, program)
+    local ok, story = pcall(programs.story, program)
     if ok and story then
       found.message = found.message .. "\n" .. story
     end

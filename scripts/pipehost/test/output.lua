@@ -50,15 +50,11 @@ function M.new(stream, of)
   return self
 end
 
+---The end of the text, for a failure.
+---@return string
 local function shown(text)
   local part = #text > SHOWN and "…" .. text:sub(-SHOWN) or text
   return part:gsub("\n$", ""):gsub("^", "  | "):gsub("\n", "\n  | ")
-end
-
----The end of its text, for a failure.
----@return string
-function Output:tail()
-  return shown(self.text)
 end
 
 -- Why something did not come is often said on the other stream.
@@ -119,5 +115,7 @@ function Output:close()
   pcall(self.task.wait, self.task)
   self.stream:close()
 end
+
+M.shown = shown
 
 return M

@@ -112,27 +112,34 @@ function Program:state()
   return ("it has ended with status %d"):format(status)
 end
 
----The test has just failed: has it ended, or complained?
-function Program:note()
+-- A pipehost that serves says more than complaints.
+local function complaints(out)
+  return (out.text:gsub("%d%d:%d%d:%d%d%.%d+Z info  [^\n]*\n?", ""):gsub("%d%d:%d%d:%d%d%.%d+Z debug [^\n]*\n?", ""))
+end
+
+---The test has just failed: has the program ended, or complained?
+---@param self pipehost.test.program
+function M.note(self)
   local out = self.stderr
-  self.suspect = self.stdout.ended or out ~= nil and out.text ~= ""
+  self.suspect = self.stdout.ended or out ~= nil and complaints(out) ~= ""
 end
 
 ---What a failure of the test may come from: an end that is no good one, or what it
 ---says on stderr. nil where there is no such thing.
+---@param self pipehost.test.program
 ---@return string?
-function Program:story()
+function M.story(self)
   if not self.suspect or self.told or self.killed then
     return nil
   end
   local status = self:wait(STORY_MS)
-  local out = self.stderr or self.stdout
-  if (status or 0) == 0 and (out == self.stdout or out.text == "") then
+  local text = complaints(self.stderr or self.stdout)
+  if (status or 0) == 0 and (not self.stderr or text == "") then
     return nil
-  elseif out.text == "" then
+  elseif text == "" then
     return ("%s: %s"):format(self.title, self:state())
   end
-  return ("%s: %s, and said:\n%s"):format(self.title, self:state(), out:tail())
+  return ("%s: %s, and said:\n%s"):format(self.title, self:state(), output.shown(text))
 end
 
 ---Waits for what it prints to stdout.
