@@ -14,8 +14,9 @@ usage: ./build.sh VERB
   build    native program: build/linux/pipehost
            (build debug, build sanitize: build/linux/debug, .../sanitize)
   windows  cross-build: build/windows/pipehost.exe (also: windows debug)
-  bench    build, then measure against a plain C server and against others
-           (--system linux|windows, --json FILE, --charts DIR; --help has more)
+  bench    build, then measure against a plain C server and against others, on
+           Linux and under Wine: build/SYSTEM/bench.json and charts, in less than
+           10 minutes (--system linux|windows: that one; --help has more)
   deps     install and fetch all that the verbs above need
   clean    remove build/ (clean all: also what was fetched, and Wine's prefix)
 
@@ -257,13 +258,24 @@ verb_test() {
 }
 
 verb_bench() {
+    local system
     named_systems "$@"
-    ((${#systems[@]})) || systems=(linux)
     need_packages "${packages_build[@]}" "${packages_test[@]}" \
         "${packages_bench[@]}"
     command -v node >/dev/null || need_packages nodejs
+    if ((${#systems[@]})); then
+        build_systems
+        exec python3 tests/bench/bench.py "$@"
+    fi
+    need_packages "${packages_windows[@]}"
+    systems=(linux windows)
     build_systems
-    exec python3 tests/bench/bench.py "$@"
+    for system in "${systems[@]}"; do
+        python3 tests/bench/bench.py --system "$system" \
+            --json "build/$system/bench.json" \
+            --charts "build/$system/charts" "$@"
+    done
+    say "python3 tests/bench/page.py writes docs/performance.md from it"
 }
 
 demo_folder='' demo_server=''

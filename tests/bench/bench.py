@@ -185,7 +185,7 @@ def arguments():
     parser.add_argument("--build", metavar="DIR",
                         help="holds tests/bench/ (default: $PH_BUILD, else build/SYSTEM)")
     parser.add_argument("--rounds", type=int, default=3, help="runs for each (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a run (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a run (%(default)s)")
     parser.add_argument("--only", metavar="TEXT", default="", help="rows with TEXT in their title")
     parser.add_argument("--no-peers", action="store_true", help="the floor and pipehost alone")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
@@ -218,18 +218,24 @@ def wine_prefix(options):
 
 
 def run(options, folder):
+    begin = time.monotonic()
     bench = Bench(options, folder)
+    machine = report.machine()
+    if options.system == "windows":
+        machine["wine"] = subprocess.run(["wine", "--version"], stdout=subprocess.PIPE, text=True,
+                                         stderr=subprocess.DEVNULL, check=False).stdout.split(" ")[0].strip()
     if options.no_peers:
         servers.PEERS_KINDS.clear()
     chosen = [r for r in table.rows(options.system)
               if options.only in r.title or options.only in (r.rate_of or "")]
-    figures = {"system": options.system, "machine": report.machine(),
+    figures = {"system": options.system, "machine": machine, "date": time.strftime("%Y-%m-%d"),
                "seconds": options.seconds, "rounds": options.rounds,
                "missing_peers": servers.missing_peers(options.system),
                "rows": [bench.measure(row) for row in chosen]}
     if not options.only:
         figures["single"] = single.measure(bench)
         figures["instructions"] = counting.measure(bench)
+    figures["took_s"] = time.monotonic() - begin
     report.print_all(figures)
     if options.json:
         report.write_json(figures, options.json)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What was measured, as text, as JSON and as charts."""
 
+import contextlib
 import json
 import os
 import re
@@ -21,8 +22,14 @@ def progress(text):
 def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = re.search(r"^model name\s*:\s*(.*)$", file.read(), re.M)
+    system = {}
+    with contextlib.suppress(OSError), open("/etc/os-release", encoding="utf-8") as file:
+        system = dict(re.findall(r'^(\w+)="?(.*?)"?$', file.read(), re.M))
+    kernel = re.match(r"[\d.]*\d", os.uname().release)
     return {"processor": model.group(1) if model else "unknown", "cpus": os.cpu_count(),
-            "kernel": os.uname().release}
+            "kernel": kernel.group() if kernel else "unknown",
+            "system": system.get("PRETTY_NAME", "Linux"),
+            "load_before": os.getloadavg()[0]}
 
 
 # Figures ------------------------------------------------------------------------
@@ -92,6 +99,12 @@ def print_all(figures):
                              ("memory of an idle connection", "idle_bytes", "bytes")):
         for name, value in figures.get("single", {}).get(key, {}).items():
             print(f"{title}, {name}: {number(value)} {unit}")
+    loop = figures.get("single", {}).get("loop_ms")
+    if loop:
+        on, off = loop.values()
+        print(f"tight loop, limits on: {on / off:.3f} of the time without")
+    for name, v in figures.get("single", {}).get("reload_ms", {}).items():
+        print(f"reload with 1 000 connections, {name}: {v['median']:.3f} ms, worst {v['worst']:.3f}")
     for title, counts in figures.get("instructions", {}).items():
         print(f"instructions, {title}: " + ", ".join(f"{n} {number(v)}" for n, v in counts.items()))
 

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Figures that are no rate: memory of idle connections, start-up."""
+"""Figures that are no rate: memory of idle connections, start-up, limits, reloads."""
 
 import os
+import re
 import resource
 import socket
 import statistics
 import subprocess
+import sys
 import time
 
 import servers
 
 IDLE = 10000
 STARTS = 15
+LOOPS = 5
 
 
 def _connect(address, kind):
@@ -93,8 +96,33 @@ def starts(bench):
     return found
 
 
+def _loop_ms(bench, *options):
+    script = os.path.relpath(os.path.join(servers.HERE, "loop.lua"))
+    done = subprocess.run(bench.pipehost + ["run", *options, script], check=True, env=bench.env,
+                          stdout=subprocess.PIPE, text=True)
+    return float(done.stdout)
+
+
+def limits(bench):
+    """Processor time of a tight loop, with limits as a share of without: the least
+    of each, since whatever else runs only adds to it."""
+    runs = [(_loop_ms(bench), _loop_ms(bench, "--no-limits")) for _ in range(LOOPS)]
+    on, off = (min(times) for times in zip(*runs))
+    return {"tight loop, limits on": on, "tight loop, --no-limits": off}
+
+
+def reloads(bench):
+    """What reload.py prints: name -> median and worst, in ms."""
+    script = os.path.join(servers.HERE, "reload.py")
+    done = subprocess.run(
+        [sys.executable, script, "--system", bench.options.system], check=True, text=True,
+        stdout=subprocess.PIPE, env=bench.env)
+    rows = re.findall(r"^(.+?)\s+median\s+([\d.]+) ms\s+worst\s+([\d.]+) ms", done.stdout, re.M)
+    return {name: {"median": float(median), "worst": float(worst)} for name, median, worst in rows}
+
+
 def measure(bench):
-    found = {"start_ms": starts(bench)}
+    found = {"start_ms": starts(bench), "loop_ms": limits(bench), "reload_ms": reloads(bench)}
     if not bench.windows:
         found["idle_bytes"] = memory(bench)
     return found
