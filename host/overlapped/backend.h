@@ -245,10 +245,11 @@ enum ph_status ph_backend_cancel_read(struct ph_pipe *pipe);
 enum ph_status ph_backend_write(struct ph_pipe *pipe, struct ph_op *op,
                                 long *os);
 
-/* Sends a message without an operation, wholly or not at all. False: it is not
- * sent, whatever the reason, which ph_backend_write will meet again. Only called
- * on an attached message pipe with no write queued. */
-bool ph_backend_send_now(struct ph_pipe *pipe, const void *data, size_t len);
+/* Sends without an operation what the system takes at once: how many bytes, of a
+ * message all of them. -1: nothing, whatever the reason, which ph_backend_write
+ * will meet again. Only called on an attached pipe with no write in flight. */
+int64_t ph_backend_send_now(struct ph_pipe *pipe, const void *data,
+                            size_t len);
 
 /* As ph_backend_cancel_read, for the write in flight. */
 enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe);

@@ -229,11 +229,10 @@ enum ph_status ph_backend_write(struct ph_pipe *base, struct ph_op *op,
     return PH_PENDING;
 }
 
-bool ph_backend_send_now(struct ph_pipe *base, const void *data, size_t len)
+int64_t ph_backend_send_now(struct ph_pipe *base, const void *data, size_t len)
 {
-    struct linux_pipe *pipe = linux_pipe_of(base);
-    assert(base->mode == PH_MODE_MESSAGE && !base->writing);
-    return send(pipe->watch.fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+    assert(base->attached && !base->writing);
+    return send_some(linux_pipe_of(base), data, len);
 }
 
 enum ph_status ph_backend_cancel_write(struct ph_pipe *pipe)

@@ -234,12 +234,12 @@ enum ph_status ph_backend_write(struct ph_pipe *pipe, struct ph_op *op,
 }
 
 /* The system may keep the buffer: only an operation's can be given to it. */
-bool ph_backend_send_now(struct ph_pipe *pipe, const void *data, size_t len)
+int64_t ph_backend_send_now(struct ph_pipe *pipe, const void *data, size_t len)
 {
     (void)pipe;
     (void)data;
     (void)len;
-    return false;
+    return -1;
 }
 
 /* A write is taken as a whole or has failed. */

@@ -13,7 +13,7 @@
 /* No packet is larger: the kernel allocates at most about 4 MiB for one. Only
  * touched pages of the scratch buffer cost memory. */
 #define PH_SCRATCH_SIZE (8u << 20)
-#define PH_FETCH_ROOM (256u << 10)
+#define PH_FETCH_ROOM (64u << 10)
 
 /* A descriptor in the port's epoll set, level-triggered. `armed` is what is
  * asked for; 0 means it is not in the set (a hang-up is reported even to those

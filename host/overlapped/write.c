@@ -272,20 +272,27 @@ enum ph_status ph_send_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
-/* Could the message be the next that the system takes? */
-static bool goes_next(const struct ph_pipe *pipe, size_t len)
+/* Would the message, of `total` bytes on the pipe, be the next that the system
+ * takes? */
+static bool goes_next(const struct ph_pipe *pipe, size_t len, size_t *total)
 {
     enum ph_status status = PH_OK;
-    return pipe->mode == PH_MODE_MESSAGE && !pipe->faulty &&
-           !pipe->writes.head && !pipe->write_torn && !pipe->write_ended &&
-           len <= pipe->max_message && !ph_pipe_refuses(pipe, true, &status);
+    const char *why;
+    if (pipe->faulty || pipe->writes.head || pipe->write_torn ||
+        pipe->write_ended || ph_pipe_refuses(pipe, true, &status))
+        return false;
+    *total = len;
+    if (pipe->mode == PH_MODE_MESSAGE)
+        return len <= pipe->max_message;
+    return pipe->frame && ph_frame_measure(pipe->frame, len, pipe->max_message,
+                                           total, &why) == PH_OK;
 }
 
 /* ---- Parked replies -------------------------------------------------- */
 
 #define PARKED_SIZE ((size_t)65536)
-#define PARKED_US   500     /* then the first one has waited long enough */
-#define SENT        8       /* op->phase; the others are the seam's */
+#define PARKED_US   500 /* then the first one has waited long enough */
+#define SENT        8   /* op->phase; the others are the seam's */
 
 /* Room for so many bytes until ph_parked_run. NULL: they are to be sent now. */
 static unsigned char *room_for(struct ph_port *port, size_t len)
@@ -306,28 +313,32 @@ static unsigned char *room_for(struct ph_port *port, size_t len)
 /*
  * A reply in a crowd: the system is told of it when all of this poll's events
  * have been handled. Receiving, computing and sending each stay in the
- * processor's caches then, and a client that gets several replies is woken once:
- * a fifth less time for each message.
+ * processor's caches then, and a client that gets several replies is woken
+ * once: a fifth less time for each message.
  */
-static bool park(struct ph_op *op, struct ph_pipe *pipe, const void *data,
-                 size_t len, int64_t deadline)
+static void park(struct ph_op *op, unsigned char *room, const void *data,
+                 size_t len)
 {
-    unsigned char *room = room_for(pipe->port, len);
-    if (!room)
-        return false;
-    begin(op, PH_OP_WRITE, pipe, deadline);
-    op->out = len ? memcpy(room, data, len) : room;
-    op->out_len = len;
+    struct ph_pipe *pipe = op->pipe;
+    op->out = room;
+    if (pipe->mode != PH_MODE_MESSAGE)
+        ph_frame_put(pipe->frame, data, len, room);
+    else if (len)
+        memcpy(room, data, len);
     ph_op_park(op);
-    ph_op_started(op);
-    return true;
 }
 
 static void send_parked(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
+    int64_t sent = -1;
     if (op->ending == PH_OK && pipe->writes.head == op && pipe->attached &&
-        !pipe->writing && ph_backend_send_now(pipe, op->out, op->out_len))
+        !pipe->writing)
+        sent = ph_backend_send_now(pipe, op->out, op->out_len);
+    if (sent < 0)
+        return;
+    op->out_done = (size_t)sent;
+    if (op->out_done == op->out_len)
         op->phase = SENT;
 }
 
@@ -340,7 +351,6 @@ static void tell_parked(struct ph_op *op)
         return;
     }
     pipe->live++;
-    op->out_done = op->out_len;
     finish(op, PH_OK);
     pipe->live--;
     ph_writes_run(pipe);
@@ -367,14 +377,23 @@ void ph_port_breathe(struct ph_port *port)
 enum ph_status ph_reply_start(struct ph_op *op, struct ph_pipe *pipe,
                               const void *data, size_t len, int64_t deadline)
 {
-    if (goes_next(pipe, len)) {
-        assert(pipe->attached && !pipe->writing);
-        if (park(op, pipe, data, len, deadline))
+    unsigned char *room;
+    size_t total;
+    if (!goes_next(pipe, len, &total))
+        return ph_send_start(op, pipe, data, len, deadline);
+    assert(pipe->attached && !pipe->writing);
+    room = room_for(pipe->port, total);
+    if (!room) {
+        if (pipe->mode == PH_MODE_MESSAGE &&
+            ph_backend_send_now(pipe, data, len) >= 0)
             return PH_OK;
-        if (ph_backend_send_now(pipe, data, len))
-            return PH_OK;
+        return ph_send_start(op, pipe, data, len, deadline);
     }
-    return ph_send_start(op, pipe, data, len, deadline);
+    begin(op, PH_OP_WRITE, pipe, deadline);
+    op->out_len = total;
+    park(op, room, data, len);
+    ph_op_started(op);
+    return PH_OK;
 }
 
 /* What is unread would be taken for the reply. */

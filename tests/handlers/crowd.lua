@@ -8,6 +8,8 @@ local server
 
 server = pipehost.server {
   name = pipehost.config.name,
+  mode = pipehost.config.mode,
+  frame = pipehost.config.mode == "byte" and "lines" or nil,
   timeout = 20000,
   on_message = function(conn, message)
     count = count + 1
@@ -18,6 +20,9 @@ server = pipehost.server {
       elseif message == "close" and other ~= conn then
         other:close()
       end
+    end
+    if message == "big" then
+      return number .. ("x"):rep(4000)
     end
     return message:sub(1, 4) == "long" and number .. message or "r" .. number
   end,

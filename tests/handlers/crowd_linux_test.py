@@ -16,12 +16,32 @@ CLIENTS = 40
 LONG = "long" + "x" * 20000
 
 
-class Crowd(phtest.TestCase):
+class LineClient:
+    """Messages on a stream, as of a packet socket."""
+
+    def __init__(self, client):
+        self.client, self.file = client, client.makefile("rb")
+
+    def send(self, message):
+        self.client.sendall(message + b"\n")
+
+    def recv(self, _):
+        return self.file.readline().rstrip(b"\n")
+
+    def close(self):
+        self.file.close()
+        self.client.close()
+
+
+class Served(phtest.TestCase):
+    mode, kind = "message", socket.SOCK_SEQPACKET
+
     def setUp(self):
         super().setUp()
         self.name = self.pipe_name()
         self.server = self.start(
-            "serve", "--set", "name=" + self.name, phtest.native(os.path.join(HERE, "crowd.lua")))
+            "serve", "--set", "name=" + self.name, "--set", "mode=" + self.mode,
+            phtest.native(os.path.join(HERE, "crowd.lua")))
         self.server.wait_for("serving 1 script")
         self.clients = [self.connect() for _ in range(CLIENTS)]
         # Everybody is in, and has been answered once.
@@ -36,11 +56,11 @@ class Crowd(phtest.TestCase):
         super().tearDown()
 
     def connect(self):
-        client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        client = socket.socket(socket.AF_UNIX, self.kind)
         self.addCleanup(client.close)
         client.connect(os.path.join(self.pipes, self.name.lower()))  # waits its turn
         client.settimeout(20)
-        return client
+        return LineClient(client) if self.mode == "byte" else client
 
     def send_together(self, messages):
         self.server.signal(signal.SIGSTOP)
@@ -48,7 +68,7 @@ class Crowd(phtest.TestCase):
             client.send(message.encode())
         self.server.signal(signal.SIGCONT)
 
-    def test_order(self):
+    def check_order(self):
         """What is posted by a later handler comes after the reply of an earlier one."""
         self.send_together(["post"] * CLIENTS)
         numbers = set()
@@ -58,6 +78,31 @@ class Crowd(phtest.TestCase):
             order = sorted(got, key=lambda text: (int(text[1:]), text[0] == "r"))
             self.assertEqual(got, order)
         self.assertEqual(len(numbers), CLIENTS)
+
+
+class Lines(Served):
+    mode, kind = "byte", socket.SOCK_STREAM
+
+    def test_order(self):
+        self.check_order()
+
+    def test_nobody_takes(self):
+        """Replies that go out in part only, and the rest later."""
+        deaf, count = self.clients[0], 100
+        for _ in range(count):
+            self.send_together(["big"] * CLIENTS)
+            for client in self.clients[1:]:
+                self.assertEqual(client.recv(0)[-4000:], b"x" * 4000)
+        last = 0
+        for _ in range(count):
+            number = int(deaf.recv(0).decode().removesuffix("x" * 4000))
+            self.assertGreater(number, last)
+            last = number
+
+
+class Packets(Served):
+    def test_order(self):
+        self.check_order()
 
     def test_mixed_sizes(self):
         """Empty messages, and more bytes than are put aside."""
