@@ -137,6 +137,7 @@ void ph_plan_close(struct ph_plan *plan)
     for (struct ph_faulty_lane *at = plan->users; at; at = at->next) {
         at->stalled = false;
         at->due = plan->port->now;
+        at->verdict.kinds &= ~(1u << PH_FAULT_DELAY); /* of more bytes */
         if (*at->flight == PH_HELD)
             ph_timer_start(plan->port, &at->timer, at->due);
     }

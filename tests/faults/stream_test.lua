@@ -186,6 +186,19 @@ each("stall", function(mode, direction)
   t.assertEquals(take(pair), "c")
 end)
 
+each("a_closed_plan_holds_nothing_back", function(mode, direction)
+  local pair = faulty_pair.new(mode, direction, { { split = true }, { delay = 3600000 } })
+  local op = pair.from:write_op "abc"
+  fails("timeout", pair.to:read(1000, 20))
+  pair.faults:close()
+  local got = ""
+  while #got < 3 do
+    got = got .. assert(take(pair))
+  end
+  t.assertEquals(got, "abc")
+  assert(op:wait(LONG))
+end)
+
 -- The operation that fails is that of the end that has the faults.
 each("fail", function(mode, direction)
   local pair = faulty_pair.new(mode, direction, { { fail = "nomem", nth = 2 } })
