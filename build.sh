@@ -12,7 +12,8 @@ usage: ./build.sh VERB
   test     build everything and run all tests on Linux and under Wine
            (--system linux|linux-sanitize|windows, --jobs N, part of a path)
   build    native program: build/linux/pipehost
-           (build debug, build sanitize: build/linux/debug, .../sanitize)
+           (build debug, build sanitize, build threads: build/linux/debug …;
+           threads: with ThreadSanitizer, for serve --workers)
   windows  cross-build: build/windows/pipehost.exe (also: windows debug)
   bench    build, then measure against a plain C server and against others, on
            Linux and under Wine: build/SYSTEM/bench.json and charts, in less than
@@ -195,8 +196,8 @@ build_windows() {
 
 configuration() {
     case ${1:-release} in
-    release | debug | sanitize) echo "${1:-release}" ;;
-    *) fail "$1: the configurations are release, debug, sanitize" ;;
+    release | debug | sanitize | threads) echo "${1:-release}" ;;
+    *) fail "$1: the configurations are release, debug, sanitize, threads" ;;
     esac
 }
 
@@ -211,7 +212,7 @@ verb_build() {
 verb_windows() {
     local config
     config=$(configuration "$@")
-    [[ $config != sanitize ]] || fail "mingw-w64 has no sanitizers"
+    [[ $config != sanitize && $config != threads ]] || fail "mingw-w64 has no sanitizers"
     build_windows "$config"
 }
 

@@ -222,7 +222,7 @@ end
 
 local output = "build/" .. target;
 (workspace or solution) "pipehost"
-configurations { "Release", "Debug", "Sanitize" }
+configurations { "Release", "Debug", "Sanitize", "Threads" }
 location(output)
 language "C"
 if cdialect then
@@ -254,6 +254,11 @@ if not visual_studio then
     buildoptions { "-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer" }
     linkoptions { "-fsanitize=address,undefined" }
 end
+when "Threads"
+if not visual_studio then
+    buildoptions { "-O1", "-fsanitize=thread", "-fno-omit-frame-pointer" }
+    linkoptions { "-fsanitize=thread" }
+end
 when()
 
 -- Release is build/<target> itself, the others are folders in it.
@@ -264,6 +269,8 @@ local function target_folders(sub)
     targetdir(output .. "/debug" .. sub)
     when "Sanitize"
     targetdir(output .. "/sanitize" .. sub)
+    when "Threads"
+    targetdir(output .. "/threads" .. sub)
     when()
     objdir(output .. "/obj")
 end

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crew.h"
 #include "handover.h"
 #include "lauxlib.h"
 #include "pipe.h"
@@ -150,6 +151,7 @@ static void unlink_conn(struct ph_conn *conn)
     if (conn->next)
         conn->next->link = conn->link;
     ph_server_count(conn->server, -1);
+    service->services->clients--;
     if (--service->count == 0)
         ph_signal_set(&service->empty);
 }
@@ -170,6 +172,8 @@ void ph_conn_free(struct ph_conn *conn)
     conn->pipe = NULL;
     ph_pipe_close(pipe);
     ph_pipe_release(pipe);
+    if (conn->place)
+        ph_place_return(conn->place);
     ph_conn_settle(conn);
 }
 

@@ -37,6 +37,7 @@ struct ph_conn {
     struct ph_conn *next, **link; /* in the service's list */
     struct ph_server *server;
     struct ph_pipe *pipe;         /* NULL: it is over */
+    struct ph_place *place;       /* at the worker that has the name, or NULL */
     struct ph_op op;              /* the idle read, or the reply */
     struct ph_timer soon;         /* what is to come in the next turn */
     struct ph_task *worker;       /* works on it now */

@@ -389,6 +389,12 @@ static void push_names(lua_State *L, const char *const *names)
     }
 }
 
+static void push_number(lua_State *L, const char *name, lua_Integer value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
 void ph_library_open(lua_State *L)
 {
     luaL_openlibs(L);
@@ -409,6 +415,8 @@ void ph_library_open(lua_State *L)
     lua_setfield(L, -2, "types");
     push_names(L, ph_conn_fields);
     lua_setfield(L, -2, "connection_fields");
+    push_number(L, "worker", ph_runtime_of(L)->worker);
+    push_number(L, "workers", ph_runtime_of(L)->workers);
     luaL_getmetatable(L, PH_PIPE);
     lua_getfield(L, -1, "methods");
     lua_setfield(L, -3, "methods");

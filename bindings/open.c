@@ -278,7 +278,8 @@ static int check_create(lua_State *L)
     return 0;
 }
 
-/* create(name, opts) -> pipe · nil, "exists" | "denied" | "mode" | "toobig" */
+/* create(name, opts) -> pipe · nil, "exists" | "denied" | "mode" | "toobig".
+ * With the upvalue true: for a server, whose clients may go to other workers. */
 static int create(lua_State *L)
 {
     struct ph_create_options options = {0};
@@ -292,6 +293,8 @@ static int create(lua_State *L)
     lua_settop(L, 2);
     ms = timeout(L, 2);
     frame = create_options(L, &options);
+    options.movable = lua_toboolean(L, lua_upvalueindex(1)) &&
+                      ph_runtime_of(L)->workers > 1;
     task = ph_wait_check(L, "pipe.create");
     lua_pushvalue(L, 1);
     self = push_handle(L, ms, frame);
@@ -393,4 +396,7 @@ void ph_open_open(lua_State *L)
                                          {"available", available},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
+    lua_pushboolean(L, 1);
+    lua_pushcclosure(L, create, 1);
+    lua_setfield(L, -2, "create_served");
 }

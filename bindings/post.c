@@ -124,22 +124,33 @@ static int conn_post(lua_State *L)
     return 1;
 }
 
+lua_Integer ph_service_post(struct ph_service *service,
+                            const struct ph_conn *except, const void *data,
+                            size_t len)
+{
+    struct ph_conn *conn = service->conns, *next;
+    lua_Integer queued = 0;
+    for (; conn; conn = next) {
+        next = conn->next;
+        if (conn != except)
+            queued += ph_conn_post(conn, data, len) == PH_OK;
+    }
+    return queued;
+}
+
 /* broadcast(data, except) -> the number of connections it is queued for: those
- * of the whole service, whichever generation serves them; but not `except` */
+ * of the whole service, whichever generation serves them; but not `except`.
+ * Those of other workers, which it reaches too, are not counted. */
 int ph_server_broadcast(lua_State *L, struct ph_service *service)
 {
     size_t len;
     const char *data = luaL_checklstring(L, 2, &len);
-    struct lua_pipe *except =
+    struct lua_pipe *handle =
         lua_isnoneornil(L, 3) ? NULL : luaL_checkudata(L, 3, PH_PIPE);
-    struct ph_conn *conn = service ? service->conns : NULL, *next;
+    const struct ph_conn *except = handle ? handle->conn : NULL;
     lua_Integer queued = 0;
-    for (; conn; conn = next) {
-        next = conn->next;
-        if (except && conn == except->conn)
-            continue;
-        queued += ph_conn_post(conn, data, len) == PH_OK;
-    }
+    if (service)
+        queued = ph_service_post(service, except, data, len);
     lua_pushinteger(L, queued);
     return 1;
 }

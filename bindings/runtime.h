@@ -72,6 +72,7 @@ struct ph_runtime {
     struct ph_server *servers; /* that it has bound */
     struct ph_services *services; /* of the host */
     struct ph_store *store;       /* of the host: shared values */
+    unsigned worker, workers;     /* which one this is, of how many */
     unsigned owner;               /* the script, in all its generations */
     size_t clients;               /* connections of its servers */
     struct ph_signal tracked;     /* set when it has read files anew */

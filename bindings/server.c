@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "connection.h"
+#include "crew.h"
 #include "frame.h"
 #include "lauxlib.h"
 #include "outcome.h"
@@ -68,6 +69,7 @@ static struct ph_server *push_server(lua_State *L)
     server->quiet_open = flag_field(L, "quiet_open");
     server->quiet_end = flag_field(L, "quiet_end");
     server->quiet_adopt = flag_field(L, "quiet_adopt");
+    server->spread = flag_field(L, "spread");
     server->closes = flag_field(L, "closes");
     server->finishes = flag_field(L, "finishes");
     server->state_version = (lua_Integer)number_field(L, "state_version");
@@ -157,11 +159,19 @@ static int new_server(lua_State *L)
  * generation. */
 static struct ph_service *to_serve(lua_State *L, struct ph_server *server)
 {
+    struct ph_service *found;
     const char *key;
     if (server->service)
         return server->service;
     key = luaL_checkstring(L, 2);
-    return ph_service_find(server->runtime, key);
+    found = ph_service_find(server->runtime, key);
+    /* Not where the names are held: clients come from there. */
+    if (!found && server->runtime->worker > 1) {
+        found = server->service = ph_service_new(server->runtime, key);
+        if (found)
+            found->servers++;
+    }
+    return found;
 }
 
 /* ready(key) -> boolean: begin would find what it is to serve */
@@ -194,12 +204,15 @@ static int server_begin(lua_State *L)
 static int server_resume(lua_State *L)
 {
     struct ph_server *server = check(L);
-    struct lua_pipe *created = ph_pipe_check(L, 2);
+    struct lua_pipe *created =
+        lua_isnoneornil(L, 2) ? NULL : ph_pipe_check(L, 2);
     struct ph_service *service = server->service;
     if (!service || service->instance)
         return luaL_error(L, "the server has not given its name back");
-    service->instance = created->pipe;
-    created->pipe = NULL;
+    if (created) {
+        service->instance = created->pipe;
+        created->pipe = NULL;
+    }
     service->server = server;
     ph_service_accept(service);
     return 0;
@@ -338,6 +351,26 @@ static int server_broadcast(lua_State *L)
     return ph_server_broadcast(L, check(L)->service);
 }
 
+/* announce(key, data): broadcast, to the clients at other workers */
+static int announce(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    const char *key = luaL_checkstring(L, 1);
+    size_t len;
+    const char *data = luaL_checklstring(L, 2, &len);
+    ph_crew_broadcast(runtime->services, runtime->owner, key, data, len);
+    return 0;
+}
+
+/* stop_others(key, ms): the same server at other workers */
+static int stop_others(lua_State *L)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    ph_crew_stop(runtime->services, runtime->owner, luaL_checkstring(L, 1),
+                 luaL_checknumber(L, 2));
+    return 0;
+}
+
 /* instance() -> the pipe's info is asked of it: the system's full name */
 static int server_path(lua_State *L)
 {
@@ -400,4 +433,8 @@ void ph_server_open(lua_State *L)
     lua_setfield(L, -2, "service");
     lua_pushcfunction(L, adjust);
     lua_setfield(L, -2, "adjust");
+    lua_pushcfunction(L, announce);
+    lua_setfield(L, -2, "announce");
+    lua_pushcfunction(L, stop_others);
+    lua_setfield(L, -2, "stop_others");
 }

@@ -17,6 +17,7 @@ struct ph_server {
     int on_message; /* in the registry as well, where it is found sooner */
     struct ph_frame *frame;         /* of a byte pipe, or NULL; a user value */
     uint32_t max_queue, max_queue_bytes; /* posts of a connection */
+    bool spread;      /* workers = "all" */
     bool messages;    /* on_message; else a session, run by `dispatch` */
     bool quiet_open;  /* nothing to run for a new client */
     bool quiet_end;   /* nothing to run for one that just went */

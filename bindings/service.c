@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crew.h"
 #include "handover.h"
 #include "lauxlib.h"
 
@@ -19,24 +20,31 @@
 
 /* ---- Accepting ---------------------------------------------------------- */
 
-static void add_client(struct ph_service *service, struct ph_pipe *pipe)
+void ph_service_admit(struct ph_service *service, struct ph_pipe *pipe,
+                      lua_Integer id, struct ph_place *place)
 {
     struct ph_conn *conn = calloc(1, sizeof *conn);
     if (!conn) {
         ph_pipe_release(pipe);
+        if (place)
+            ph_place_return(place);
         return;
     }
     conn->service = service;
     conn->server = service->server;
     conn->pipe = pipe;
-    conn->id = ++service->served;
+    conn->place = place;
+    conn->id = id;
     conn->ref = LUA_NOREF;
+    if (place)
+        service->served++;
     conn->next = service->conns;
     if (conn->next)
         conn->next->link = &conn->next;
     conn->link = &service->conns;
     service->conns = conn;
     service->count++;
+    service->services->clients++;
     ph_server_count(conn->server, 1);
     ph_signal_reset(&service->empty);
     if (conn->server->frame)
@@ -47,6 +55,15 @@ static void add_client(struct ph_service *service, struct ph_pipe *pipe)
     }
     if (!ph_conn_run(conn, PH_JOB_OPENED))
         ph_conn_free(conn);
+}
+
+static void add_client(struct ph_service *service, struct ph_pipe *pipe)
+{
+    lua_Integer id = ++service->served;
+    if (service->server->runtime->workers > 1)
+        pipe = ph_crew_place(service, pipe, id);
+    if (pipe)
+        ph_service_admit(service, pipe, id, NULL);
 }
 
 static void accepted(struct ph_op *op);
@@ -162,6 +179,7 @@ static void link_service(struct ph_service *service,
     if (service->next)
         service->next->link = &service->next;
     service->link = &services->first;
+    service->services = services;
     services->first = service;
 }
 
@@ -184,13 +202,19 @@ struct ph_service *ph_service_new(struct ph_runtime *runtime, const char *key)
     return service;
 }
 
-struct ph_service *ph_service_find(struct ph_runtime *runtime, const char *key)
+struct ph_service *ph_services_find(struct ph_services *services,
+                                    unsigned owner, const char *key)
 {
-    struct ph_service *at = runtime->services->first;
-    while (at && (at->owner != runtime->owner || !at->server ||
-                  strcmp(at->key, key) != 0))
+    struct ph_service *at = services->first;
+    while (at &&
+           (at->owner != owner || !at->server || strcmp(at->key, key) != 0))
         at = at->next;
     return at;
+}
+
+struct ph_service *ph_service_find(struct ph_runtime *runtime, const char *key)
+{
+    return ph_services_find(runtime->services, runtime->owner, key);
 }
 
 /* ---- The end ------------------------------------------------------------ */

@@ -14,22 +14,28 @@
 #include "overlapped.h"
 
 struct ph_conn;
+struct ph_crew;
+struct ph_place;
 struct ph_server;
 struct ph_task;
 
-/* The services of a host. */
+/* The services of a worker. */
 struct ph_services {
     struct ph_service *first;
+    size_t clients;       /* of all of them */
+    struct ph_crew *crew; /* NULL: this is the only worker */
 };
 
 /* A served name. Freed when no server and no client is left. */
 struct ph_service {
     struct ph_port *port;
-    struct ph_service *next, **link; /* in the host's list */
+    struct ph_services *services;
+    struct ph_service *next, **link; /* in the worker's list */
     char *key;                       /* the name in lower case */
     unsigned owner;   /* the script that serves it, in all its generations */
     unsigned servers; /* states that have handlers for it */
-    struct ph_pipe *instance; /* waits for a client and holds the name */
+    struct ph_pipe *instance; /* waits for a client and holds the name; none
+                                 at other workers than the first */
     struct ph_op accept;
     struct ph_timer pause;    /* before the next try to accept */
     struct ph_server *server; /* gets new clients; NULL: none are taken */
@@ -55,6 +61,21 @@ struct ph_service *ph_service_new(struct ph_runtime *runtime, const char *key);
 /* The service that the runtime's script has under this key, NULL: none that
  * takes clients. */
 struct ph_service *ph_service_find(struct ph_runtime *runtime, const char *key);
+
+/* The same of any script, by its owner number. */
+struct ph_service *ph_services_find(struct ph_services *services,
+                                    unsigned owner, const char *key);
+
+/* A connected pipe, which it takes, is a client of the service from now on,
+ * which has a server. The place: of one that came from another worker, or NULL.
+ */
+void ph_service_admit(struct ph_service *service, struct ph_pipe *pipe,
+                      lua_Integer id, struct ph_place *place);
+
+/* Posts to all of its connections but one; to how many. */
+lua_Integer ph_service_post(struct ph_service *service,
+                            const struct ph_conn *except, const void *data,
+                            size_t len);
 
 /* broadcast(data, except) of a server, with these at stack index 2 and 3. The
  * service may be NULL. */

@@ -12,6 +12,7 @@
 #include "value.h"
 
 #define SHARED    "pipehost.shared"
+#define GUARD     "pipehost.shared.guard"
 #define LIMIT_MIB ((int)(PH_STORE_MAX >> 20))
 
 /* A userdata; its user value is a parcel for what is encoded, used again and
@@ -191,6 +192,50 @@ static int shared_keys(lua_State *L)
     return 1;
 }
 
+/* ---- With several workers ---------------------------------------------------
+ */
+
+/* Until it is closed, which an error does as well, the store is ours. */
+static int leave_store(lua_State *L)
+{
+    struct ph_store **store = luaL_checkudata(L, 1, GUARD);
+    ph_store_leave(*store);
+    return 0;
+}
+
+/* The method that is the upvalue, as one step that no other worker sees a part
+ * of: shared:update with what it calls, too. */
+static int locked(lua_State *L)
+{
+    int args = lua_gettop(L);
+    struct ph_store **store;
+    luaL_checkudata(L, 1, SHARED);
+    store = lua_newuserdatauv(L, sizeof *store, 0);
+    *store = ph_runtime_of(L)->store;
+    luaL_setmetatable(L, GUARD);
+    ph_store_enter(*store);
+    lua_toclose(L, -1); /* it has room: nothing is raised */
+    lua_pushvalue(L, lua_upvalueindex(1));
+    for (int i = 1; i <= args; i++)
+        lua_pushvalue(L, i);
+    lua_call(L, args, LUA_MULTRET);
+    return lua_gettop(L) - args - 1;
+}
+
+/* Wraps the functions of the table on top. */
+static void lock_methods(lua_State *L, const luaL_Reg *methods)
+{
+    luaL_newmetatable(L, GUARD);
+    lua_pushcfunction(L, leave_store);
+    lua_setfield(L, -2, "__close");
+    lua_pop(L, 1);
+    for (; methods->name; methods++) {
+        lua_pushcfunction(L, methods->func);
+        lua_pushcclosure(L, locked, 1);
+        lua_setfield(L, -2, methods->name);
+    }
+}
+
 /* ---- The type ---------------------------------------------------------------
  */
 
@@ -238,6 +283,8 @@ void ph_shared_types(lua_State *L)
     luaL_newmetatable(L, SHARED);
     luaL_setfuncs(L, metamethods, 0);
     luaL_newlib(L, methods);
+    if (ph_runtime_of(L)->workers > 1)
+        lock_methods(L, methods);
     ph_push_index(L, "a shared table");
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);

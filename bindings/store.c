@@ -27,6 +27,30 @@ struct ph_shared {
     char name[];
 };
 
+/* ---- The lock ---------------------------------------------------------------
+ */
+
+void ph_store_enter(struct ph_store *store)
+{
+    if (store->lock)
+        ph_lock_enter(store->lock);
+}
+
+void ph_store_leave(struct ph_store *store)
+{
+    if (store->lock)
+        ph_lock_leave(store->lock);
+}
+
+size_t ph_store_bytes(struct ph_store *store)
+{
+    size_t bytes;
+    ph_store_enter(store);
+    bytes = store->bytes;
+    ph_store_leave(store);
+    return bytes;
+}
+
 /* ---- Tables ----------------------------------------------------------------
  */
 
@@ -92,20 +116,26 @@ static void free_unused(struct ph_shared *shared)
 struct ph_shared *ph_shared_open(struct ph_store *store, const char *name,
                                  size_t len)
 {
-    struct ph_shared *shared = find_table(store, name, len);
+    struct ph_shared *shared;
     assert(strlen(name) == len);
+    ph_store_enter(store);
+    shared = find_table(store, name, len);
     if (!shared)
         shared = new_table(store, name, len);
     if (shared)
         shared->handles++;
+    ph_store_leave(store);
     return shared;
 }
 
 void ph_shared_close(struct ph_shared *shared)
 {
+    struct ph_store *store = shared->store;
+    ph_store_enter(store);
     assert(shared->handles);
     shared->handles--;
     free_unused(shared);
+    ph_store_leave(store);
 }
 
 const char *ph_shared_name(const struct ph_shared *shared)

@@ -7,6 +7,7 @@
 #define PH_STORE_H
 
 #include "overlapped.h"
+#include "thread.h"
 
 #define PH_STORE_MAX ((size_t)64 << 20) /* bytes of a host, keys included */
 
@@ -15,8 +16,17 @@ struct ph_shared;
 /* All of a host's tables; zeroed before use. */
 struct ph_store {
     struct ph_shared *first;
-    size_t bytes; /* that keys and values take */
+    size_t bytes;         /* that keys and values take */
+    struct ph_lock *lock; /* the owner's; NULL: one thread uses it */
 };
+
+/* All functions below, but for open, close and bytes, are for who has the lock,
+ * where there is one; it may be entered again. */
+void ph_store_enter(struct ph_store *store);
+void ph_store_leave(struct ph_store *store);
+
+/* The bytes that keys and values take. */
+size_t ph_store_bytes(struct ph_store *store);
 
 /* A key: the bytes of a text, or of an integer (lua_Integer). */
 struct ph_key {

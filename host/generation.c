@@ -128,7 +128,9 @@ static void set_runtime(struct ph_generation *generation)
     runtime->log_user = generation;
     runtime->log_least = &generation->host->log.least;
     runtime->services = &generation->host->services;
-    runtime->store = &generation->host->store;
+    runtime->store = generation->host->store;
+    runtime->worker = generation->host->worker;
+    runtime->workers = generation->host->workers;
     ph_signal_set(&runtime->idle);
     ph_signal_set(&runtime->released);
     memcpy(lua_getextraspace(runtime->L), &runtime, sizeof runtime);

@@ -2,6 +2,9 @@
 /*
  * A generation: one lua_State for a script with all that it requires. The
  * command line runs in one too, the main generation.
+ *
+ * A host is a thread with its port and its generations: a worker. The first one
+ * has the command line, and starts the others (workers.h).
  */
 #ifndef PH_GENERATION_H
 #define PH_GENERATION_H
@@ -23,10 +26,15 @@ struct ph_host {
     struct ph_generation *main;
     struct ph_generation *generations; /* the main one excluded */
     struct ph_services services;
-    struct ph_store store;      /* what scripts share */
+    struct ph_store *store;     /* what scripts share; worker 1's */
     struct ph_signal signalled; /* set while `stops` or `reloads` */
     unsigned stops, reloads;    /* not yet taken by the command line */
     struct ph_ticker ticker;
+    unsigned worker, workers; /* which worker this is, from 1, of how many */
+    struct ph_workers *crew;  /* the others, known to all; NULL: none */
+    struct ph_mail *mail;     /* has come, and was not received yet */
+    struct ph_mail **mail_end;
+    struct ph_signal mailed; /* set while there is some */
     struct ph_failing failing; /* for the state that is opened next */
 };
 

@@ -12,6 +12,7 @@
 #include "lauxlib.h"
 #include "stdin.h"
 #include "watch.h"
+#include "workers.h"
 
 #define GENERATION "pipehost.generation"
 #define REMOTE     "pipehost.remote"
@@ -389,7 +390,8 @@ static int counts(lua_State *L)
                 {"listeners", counts.listeners},
                 {"folders", counts.folders},
                 {"processes", counts.processes},
-                {"shared", host_of(L)->store.bytes}};
+                {"clients", host_of(L)->services.clients},
+                {"shared", ph_store_bytes(host_of(L)->store)}};
     lua_newtable(L);
     for (size_t i = 0; i < ph_countof(rows); i++) {
         lua_pushinteger(L, (lua_Integer)rows[i].value);
@@ -434,6 +436,7 @@ int ph_host_open(lua_State *L)
     ph_system_open(L);
     ph_watch_open(L);
     ph_stdin_open(L);
+    ph_workers_open(L);
     lua_setfield(L, 1, "host");
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "limit.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,29 @@
 #define MIB ((size_t)1 << 20)
 #define LEAST_MEMORY MIB
 
-volatile sig_atomic_t ph_lua_stop;
+atomic_uint_fast64_t ph_lua_stops;
+static _Thread_local uint_fast64_t own_bit = 1; /* the main thread's */
+
+bool ph_lua_stops_here(void)
+{
+    return atomic_load_explicit(&ph_lua_stops, memory_order_relaxed) & own_bit;
+}
+
+void ph_ticker_thread(struct ph_ticker *ticker, unsigned number)
+{
+    assert(number < PH_THREADS_MAX);
+    ticker->number = number;
+    own_bit = (uint_fast64_t)1 << number;
+}
+
+/* Of the calling thread. */
+static void set_stop(bool stop)
+{
+    if (stop)
+        atomic_fetch_or(&ph_lua_stops, own_bit);
+    else if (ph_lua_stop())
+        atomic_fetch_and(&ph_lua_stops, ~own_bit);
+}
 
 static struct ph_generation *generation_of(struct ph_runtime *runtime)
 {
@@ -48,7 +71,7 @@ bool ph_limits_over(lua_State *L)
 {
     struct ph_runtime *runtime = ph_runtime_of(L);
     struct ph_task *task = runtime->current;
-    if (task && ph_lua_stop && !task->over) {
+    if (task && ph_lua_stop() && !task->over) {
         task->over = true;
         note_place(&generation_of(runtime)->limits, L);
     }
@@ -218,7 +241,7 @@ void ph_ticker_tick(struct ph_ticker *ticker, int used_ms)
         return;
     ticker->due = true;
     if (used_ms >= ticker->stop_ms)
-        ph_lua_stop = 1;
+        atomic_fetch_or(&ph_lua_stops, (uint_fast64_t)1 << ticker->number);
     set_hook(ticker->running);
 }
 
@@ -254,7 +277,7 @@ static void begin_slice(struct ph_generation *generation, struct ph_task *task)
 {
     struct ph_limits *limits = &generation->limits;
     set_ticker(generation, task);
-    ph_lua_stop = task->over;
+    set_stop(task->over);
     limits->ceiling = limits->memory;
     limits->refused = false;
     if (task->host && !task->called)
@@ -282,7 +305,7 @@ static void leave(struct ph_runtime *runtime)
     struct ph_generation *generation = generation_of(runtime);
     struct ph_task *task = runtime->current;
     ticker_of(generation)->running = NULL;
-    ph_lua_stop = 0;
+    set_stop(false);
     if (task->over && task->host && !task->called) {
         /* A worker, which has other connections to serve. */
         task->over = false;

@@ -18,6 +18,7 @@
 #include "lua.h"
 
 #define PH_TICK_MS 10
+#define PH_THREADS_MAX 64 /* that run Lua */
 #define PH_LIMIT_MEMORY ((size_t)64 << 20)
 #define PH_LIMIT_RESERVE ((size_t)256 << 10) /* for the host's own code */
 #define PH_LIMIT_CPU_MS 100
@@ -40,8 +41,13 @@ struct ph_ticker {
     volatile int stop_ms;        /* then loops in C stop too */
     volatile int used_ms;        /* computed in this slice, by the last tick */
     volatile bool due;           /* the hook was set in this slice */
+    unsigned number;             /* of its thread, from 0 */
     void *system;                /* NULL: it does not tick */
 };
+
+/* The calling thread is this one of those that run Lua, and the ticker its own.
+ * The main thread is 0, without this call. */
+void ph_ticker_thread(struct ph_ticker *ticker, unsigned number);
 
 /* Has the calling thread's computing time ticked off. False: the system
  * refused. Calling it again changes nothing. */

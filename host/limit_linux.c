@@ -36,6 +36,15 @@ static void on_tick(int number, siginfo_t *info, void *context)
     ph_ticker_tick(ticker, system->ticks * PH_TICK_MS);
 }
 
+/* Only for the calling thread: others have ticks of their own. */
+static void block_ticks(int how)
+{
+    sigset_t ticks;
+    sigemptyset(&ticks);
+    sigaddset(&ticks, SIGVTALRM);
+    pthread_sigmask(how, &ticks, NULL);
+}
+
 static bool make_timer(struct ph_ticker *ticker, struct system *system)
 {
     struct sigaction action = {.sa_sigaction = on_tick,
@@ -63,6 +72,7 @@ bool ph_ticker_start(struct ph_ticker *ticker)
         return false;
     }
     ticker->system = system;
+    block_ticks(SIG_UNBLOCK);
     timer_settime(system->timer, 0, &times, NULL);
     return true;
 }
@@ -73,7 +83,7 @@ void ph_ticker_stop(struct ph_ticker *ticker)
     if (!system)
         return;
     timer_delete(system->timer);
-    signal(SIGVTALRM, SIG_IGN); /* one may be on its way */
+    block_ticks(SIG_BLOCK); /* one may be on its way: it never arrives */
     ticker->system = NULL;
     free(system);
 }

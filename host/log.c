@@ -52,7 +52,7 @@ static void add_time(struct line *line, const char *format)
     struct tm parts;
     int64_t ms = ph_wall_clock_ms();
     time_t seconds = (time_t)(ms / 1000);
-    parts = *gmtime(&seconds);
+    ph_utc(seconds, &parts);
     strftime(text, sizeof text, format, &parts);
     add_text(line, text);
     snprintf(text, sizeof text, ".%03dZ", (int)(ms % 1000));

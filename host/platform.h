@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* At the very start: UTF-8 on the console, no message boxes, no SIGPIPE. */
 void ph_platform_start(void);
@@ -30,6 +31,9 @@ unsigned ph_processor_count(void);
 
 /* Milliseconds since 1970, UTC. */
 int64_t ph_wall_clock_ms(void);
+
+/* The date and time of day of these seconds since 1970, UTC; in any thread. */
+void ph_utc(time_t seconds, struct tm *out);
 
 /* A multiple of any page's size. */
 #define PH_SLAB ((size_t)65536)

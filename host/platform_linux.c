@@ -76,6 +76,11 @@ void ph_slab_give(void *slab)
     free(slab);
 }
 
+void ph_utc(time_t seconds, struct tm *out)
+{
+    gmtime_r(&seconds, out);
+}
+
 bool ph_is_terminal(int descriptor)
 {
     return isatty(descriptor);

@@ -95,6 +95,11 @@ void ph_slab_give(void *slab)
     VirtualFree(slab, 0, MEM_RELEASE);
 }
 
+void ph_utc(time_t seconds, struct tm *out)
+{
+    gmtime_s(out, &seconds);
+}
+
 bool ph_is_terminal(int descriptor)
 {
     static const DWORD names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE,

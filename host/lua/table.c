@@ -10,7 +10,7 @@
 
 static void check_stop(lua_State *L)
 {
-    if (ph_lua_stop)
+    if (ph_lua_stop())
         luaL_error(L, "stopped");
 }
 

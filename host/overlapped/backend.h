@@ -80,7 +80,7 @@ struct ph_pipe {
     bool in_ends;          /* `in` holds the end of its message */
     size_t max_message;
     struct ph_listener *listener; /* server */
-    char *name;                   /* client: owned; server: the listener's */
+    char *name;                   /* the listener's; without one: owned */
     const char *path;             /* the listener's, or system_path */
     char *system_path;            /* client: owned, set by the back end */
     struct ph_queue reads, writes, flushes;
@@ -273,6 +273,16 @@ enum ph_status ph_backend_peer(struct ph_pipe *pipe, struct ph_peer *out,
 /* Drops the client: what is in flight ends soon as PH_CLOSED through
  * ph_pipe_read_done and ph_pipe_write_done. The handle stays until detach. */
 void ph_backend_disconnect(struct ph_pipe *pipe);
+
+/* Takes the handle out of an attached pipe with nothing in flight, which is
+ * not attached any more. Its listener is a movable one. */
+intptr_t ph_backend_give(struct ph_pipe *pipe);
+
+/* Attaches what ph_backend_give gave, of any port. PH_OK, PH_SYSTEM. */
+enum ph_status ph_backend_take(struct ph_pipe *pipe, intptr_t handle);
+
+/* Closes it instead. */
+void ph_backend_drop(intptr_t handle);
 
 /* Closes the handle so that what was written stays readable for the peer, also
  * when there is unread input. Nothing is in flight. Clears pipe->attached. */

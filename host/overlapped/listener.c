@@ -276,7 +276,8 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
     bool already = pipe->server && pipe->state == PH_PIPE_CONNECTED;
     if (pipe->state == PH_PIPE_CLOSED)
         return ph_op_misuse(op, "the pipe is closed");
-    if (!pipe->server || pipe->state == PH_PIPE_NEW)
+    if (!pipe->server || pipe->state == PH_PIPE_NEW ||
+        (!pipe->listener && !already)) /* its place is at another port */
         return ph_op_misuse(op, "only a created instance connects (1)");
     if (pipe->connecting)
         return ph_op_misuse(op, "a connect is pending on this instance (87)");

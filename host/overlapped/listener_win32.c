@@ -3,6 +3,10 @@
  * A listener keeps instances that wait for a client. One that got a client
  * queues here until a connect takes its handle; one whose client was
  * disconnected comes back as a spare and saves making another.
+ *
+ * A handle that was put to a completion port stays there. So the instances of a
+ * movable listener are put to none before they have their client; until then an
+ * event tells, and a wait of the system's thread pool makes the packet.
  */
 #include "system_win32.h"
 
@@ -17,6 +21,7 @@ struct instance {
     struct win_listener *listener;
     HANDLE handle;
     bool skips;
+    HANDLE event, wait; /* of a movable listener's */
     struct instance *next, **link;
 };
 
@@ -60,9 +65,28 @@ void ph_backend_listener_free(struct ph_listener *listener)
     free(w);
 }
 
+/* In a thread of the pool, which takes part in nothing else. */
+static void CALLBACK client_came(void *parameter, BOOLEAN timed_out)
+{
+    struct instance *instance = parameter;
+    (void)timed_out;
+    PostQueuedCompletionStatus(win_port(instance->listener->base.port)->iocp, 0,
+                               0, &instance->io.ov);
+}
+
+static void end_event(struct instance *instance)
+{
+    if (instance->wait) /* returns when client_came has */
+        UnregisterWaitEx(instance->wait, INVALID_HANDLE_VALUE);
+    if (instance->event)
+        CloseHandle(instance->event);
+    instance->wait = instance->event = NULL;
+}
+
 static void instance_free(struct instance *instance)
 {
     assert(!instance->io.pending);
+    end_event(instance);
     if (instance->handle)
         CloseHandle(instance->handle);
     free(instance);
@@ -106,12 +130,47 @@ static DWORD make_instance(struct win_listener *w, DWORD flags,
     instance->handle = handle;
     instance->listener = w;
     instance->io.arrive = instance_arrived;
-    error = ph_win_attach(w->base.port, handle, &instance->skips);
+    if (!w->base.options.movable)
+        error = ph_win_attach(w->base.port, handle, &instance->skips);
+    else if (!(instance->event = CreateEventW(NULL, TRUE, FALSE, NULL)))
+        error = GetLastError();
+    else
+        error = ERROR_SUCCESS;
     if (error == ERROR_SUCCESS)
         *out = instance;
     else
         instance_free(instance);
     return error;
+}
+
+/* Nobody would tell of its client: the system gives our memory back at once. */
+static DWORD abandon_connect(struct instance *instance, DWORD error)
+{
+    DWORD bytes;
+    CancelIoEx(instance->handle, &instance->io.ov);
+    GetOverlappedResult(instance->handle, &instance->io.ov, &bytes, TRUE);
+    return error;
+}
+
+/* ERROR_IO_PENDING: a packet will come. */
+static DWORD connect(struct instance *instance)
+{
+    OVERLAPPED *ov = &instance->io.ov;
+    bool at_once;
+    *ov = (OVERLAPPED){.hEvent = instance->event};
+    at_once = ConnectNamedPipe(instance->handle, ov);
+    if (!at_once && GetLastError() != ERROR_IO_PENDING)
+        return GetLastError();
+    if (!instance->event)
+        return at_once && instance->skips ? ERROR_SUCCESS : ERROR_IO_PENDING;
+    if (at_once)
+        return ERROR_SUCCESS;
+    if (RegisterWaitForSingleObject(&instance->wait, instance->event,
+                                    client_came, instance, INFINITE,
+                                    WT_EXECUTEONLYONCE |
+                                        WT_EXECUTEINWAITTHREAD))
+        return ERROR_IO_PENDING;
+    return abandon_connect(instance, GetLastError());
 }
 
 /* Has the instance wait for its client. One that is there already (or has gone
@@ -120,12 +179,7 @@ static DWORD wait_for_client(struct instance *instance)
 {
     struct win_listener *w = instance->listener;
     struct win_io *io = &instance->io;
-    DWORD error = ERROR_SUCCESS;
-    io->ov = (OVERLAPPED){0};
-    if (!ConnectNamedPipe(instance->handle, &io->ov))
-        error = GetLastError();
-    else if (!instance->skips)
-        error = ERROR_IO_PENDING;
+    DWORD error = connect(instance);
     if (error == ERROR_PIPE_CONNECTED || error == ERROR_NO_DATA)
         error = ERROR_SUCCESS;
     if (error == ERROR_SUCCESS) {
@@ -314,7 +368,7 @@ enum ph_status ph_backend_accept(struct ph_listener *listener,
     ph_win_pipe_take(pipe, instance->handle, instance->skips);
     pipe->mode = listener->options.mode;
     pipe->direction = listener->options.direction;
-    instance->handle = NULL;
+    instance->handle = NULL; /* of a movable listener: at no port yet */
     instance_free(instance);
     return PH_OK;
 }
@@ -324,7 +378,8 @@ bool ph_win_listener_reuse(struct ph_listener *listener, HANDLE handle,
 {
     struct win_listener *w = win_listener(listener);
     struct instance *instance;
-    if (w->leaving || w->spares >= listener->options.backlog)
+    if (w->leaving || w->spares >= listener->options.backlog ||
+        listener->options.movable)
         return false;
     instance = calloc(1, sizeof *instance);
     if (!instance)

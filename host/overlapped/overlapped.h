@@ -317,6 +317,7 @@ struct ph_create_options {
     uint32_t max_instances; /* 1…; PH_INSTANCES_MAX: no limit */
     uint32_t backlog;       /* 1…: clients that may wait for a connect */
     bool first;             /* this process must not have the name yet either */
+    bool movable;           /* every client goes through ph_pipe_give */
     size_t max_message;     /* bytes */
     enum ph_access_kind access;
     const uint32_t *uids; /* PH_ACCESS_UIDS */
@@ -449,6 +450,33 @@ enum ph_status ph_pipe_peek(struct ph_pipe *pipe, struct ph_peek *out,
  * what was sent); pending operations end as PH_CLOSED. The instance may then
  * connect again. PH_OK; PH_MISUSE: a client end, or never connected. */
 enum ph_status ph_pipe_disconnect(struct ph_pipe *pipe, const char **why);
+
+/* ---- Clients that go to another port --------------------------------- */
+
+/* A client on its way from one port to another: any thread may have it. */
+struct ph_gift {
+    intptr_t handle; /* the system's */
+    enum ph_mode mode;
+    enum ph_direction direction;
+    size_t max_message;
+};
+
+/* Takes the client out of a server's pipe that has just connected, with nothing
+ * started on it; its listener was created with `movable`. The pipe keeps its
+ * place among max_instances until it is closed. */
+void ph_pipe_give(struct ph_pipe *pipe, struct ph_gift *out);
+
+/* Gives the pipe its client again. PH_OK, or PH_SYSTEM: drop the gift. */
+enum ph_status ph_pipe_take_back(struct ph_pipe *pipe,
+                                 const struct ph_gift *gift);
+
+/* A CONNECTED pipe of this port with that client, and copies of the texts for
+ * ph_pipe_info. NULL: no memory, or the system refused; drop the gift. */
+struct ph_pipe *ph_pipe_take(struct ph_port *port, const struct ph_gift *gift,
+                             const char *name, const char *path);
+
+/* Nobody wants the client: closes its handle. */
+void ph_gift_drop(const struct ph_gift *gift);
 
 /*
  * The starts. Each returns PH_OK when the operation was started (its state is

@@ -117,8 +117,7 @@ void ph_pipe_settle(struct ph_pipe *pipe)
     if (pipe->live || pipe->owners || pipe->state != PH_PIPE_CLOSED)
         return;
     ph_pipe_detach(pipe);
-    if (!pipe->server)
-        free(pipe->name);
+    free(pipe->name); /* one of its own; a listener's it has left */
     free(pipe->system_path);
     free(pipe->in.bytes);
     ph_frame_release(pipe->frame);
@@ -209,7 +208,7 @@ enum ph_status ph_pipe_disconnect(struct ph_pipe *pipe, const char **why)
         *why = "nobody is connected (536)";
     if (!pipe->server || pipe->state != PH_PIPE_CONNECTED)
         return PH_MISUSE;
-    assert(pipe->attached && pipe->listener);
+    assert(pipe->attached);
     pipe->state = PH_PIPE_DISCONNECTED;
     ph_backend_disconnect(pipe);
     ph_queue_end(&pipe->reads, PH_CLOSED);

@@ -431,6 +431,27 @@ void ph_backend_disconnect(struct ph_pipe *pipe)
     shutdown(linux_pipe_of(pipe)->watch.fd, SHUT_RDWR);
 }
 
+intptr_t ph_backend_give(struct ph_pipe *base)
+{
+    struct linux_pipe *pipe = linux_pipe_of(base);
+    intptr_t fd = pipe->watch.fd;
+    assert(base->attached && !pipe->watch.armed);
+    pipe->watch.fd = -1;
+    base->attached = false;
+    return fd;
+}
+
+enum ph_status ph_backend_take(struct ph_pipe *pipe, intptr_t handle)
+{
+    ph_pipe_attach(pipe, (int)handle);
+    return PH_OK;
+}
+
+void ph_backend_drop(intptr_t handle)
+{
+    close((int)handle);
+}
+
 /* A socket that is closed with unread input resets its peer, which may then
  * miss our last words; so the input is taken out first. */
 static void drain_input(struct linux_pipe *pipe)

@@ -287,12 +287,38 @@ void ph_backend_disconnect(struct ph_pipe *pipe)
     w->disconnected = DisconnectNamedPipe(w->handle);
 }
 
+intptr_t ph_backend_give(struct ph_pipe *pipe)
+{
+    struct win_pipe *w = win_pipe(pipe);
+    intptr_t handle = (intptr_t)w->handle;
+    assert(pipe->attached && !w->read.pending && !w->write.pending);
+    w->handle = NULL;
+    pipe->attached = false;
+    return handle;
+}
+
+/* A handle belongs to one completion port for good: this is its first. */
+enum ph_status ph_backend_take(struct ph_pipe *pipe, intptr_t handle)
+{
+    bool skips;
+    DWORD error = ph_win_attach(pipe->port, (HANDLE)handle, &skips);
+    if (error != ERROR_SUCCESS)
+        return ph_win_status(error);
+    ph_win_pipe_take(pipe, (HANDLE)handle, skips);
+    return PH_OK;
+}
+
+void ph_backend_drop(intptr_t handle)
+{
+    CloseHandle((HANDLE)handle);
+}
+
 void ph_backend_close(struct ph_pipe *pipe)
 {
     struct win_pipe *w = win_pipe(pipe);
     assert(pipe->attached && !w->read.pending && !w->write.pending);
     /* Not disconnected first: that would take back what was written. */
-    if (!w->disconnected ||
+    if (!w->disconnected || !pipe->listener ||
         !ph_win_listener_reuse(pipe->listener, w->handle, w->skips))
         CloseHandle(w->handle);
     w->handle = NULL;

@@ -65,7 +65,7 @@ local function new_handlers(served, version)
   local handlers = {}
 
   function handlers.status()
-    local data = report.status(served.scripts, version)
+    local data = report.status(served.scripts, version, served.args.crew)
     return common.OK, report.status_text(data), data
   end
 
@@ -76,7 +76,7 @@ local function new_handlers(served, version)
 
   -- For `pipehost list`, which reads it.
   function handlers.pipes()
-    local data = report.status(served.scripts, version)
+    local data = report.status(served.scripts, version, served.args.crew)
     return common.OK, report.pipes_text(data), data
   end
 

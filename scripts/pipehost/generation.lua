@@ -19,7 +19,7 @@ local CUT_MS = 1000 -- for handlers to end after their client was cut
 local Generation = {}
 Generation.__index = Generation
 
-local M = {}
+local M = { class = Generation }
 
 ---A state for the script, with nothing of it run.
 ---@param path string
@@ -74,6 +74,7 @@ end
 function Generation:load()
   local ok, message = self:call(LOAD_MS, "load")
   if ok then
+    self.spread = message
     self:read_sources()
     return true
   elseif ok == nil then
@@ -127,6 +128,14 @@ function Generation:bind(old)
   return ok, message, status
 end
 
+---Would the commit begin to serve? Nothing else in it fails.
+---@return boolean
+---@return string? message
+function Generation:ready()
+  local ok, message = self:call(HOOK_MS, "ready")
+  return ok and not message, message and self:explain(message)
+end
+
 ---From now on new clients are its own, and old ones come over.
 ---@return boolean
 ---@return string? message
@@ -169,14 +178,19 @@ function Generation:holders()
   return ok and list or {}
 end
 
----A later one has taken over. Returns when the last client has gone and the
----state is closed.
----@param drain number ms, for the clients of names that are served no more
-function Generation:retire(drain)
+-- Until the last client has gone.
+function Generation:serve_out(drain)
   self:call(SLACK_MS, "on_stop")
   self.raw:cancel() -- the tasks that serve no connection
   self:call(drain + SLACK_MS, "retire", drain)
   self.raw:released()
+end
+
+---A later one has taken over. Returns when the last client has gone and the
+---state is closed.
+---@param drain number ms, for the clients of names that are served no more
+function Generation:retire(drain)
+  self:serve_out(drain)
   self:close()
   log.debug(("%s: generation %d is closed"):format(self.path, self.number))
 end

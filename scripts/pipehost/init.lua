@@ -22,6 +22,7 @@ local M = {
   readfile = require("pipehost.sources").readfile,
   config = lifecycle.config,
   generation = lifecycle.generation,
+  worker = core.worker,
 }
 
 return setmetatable(M, { __index = core.index(M, "pipehost") })

@@ -54,7 +54,7 @@ end
 -- `run` passes what follows its script on untouched, options included.
 local value_options = {
   ["--set"] = true, ["--rename"] = true, ["--faults"] = true, ["--path"] = true,
-  ["--log-format"] = true, ["--scripts"] = true, ["--drain"] = true,
+  ["--log-format"] = true, ["--scripts"] = true, ["--drain"] = true, ["--workers"] = true,
 }
 
 local function split_arguments(list)

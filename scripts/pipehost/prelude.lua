@@ -279,7 +279,7 @@ if options.main then
     main = function()
       core.commit()
       options.folders = folders
-      return require "pipehost.main"(options)
+      return require(options.agent and "pipehost.worker.agent" or "pipehost.main")(options)
     end,
   }
 end

@@ -21,7 +21,7 @@ return function(core, names)
   end
 
   core.real_name = real
-  for _, key in ipairs { "create", "open", "available" } do
+  for _, key in ipairs { "create", "create_served", "open", "available" } do
     local fn = core[key]
     core[key] = function(name, ...)
       return fn(real(name), ...)

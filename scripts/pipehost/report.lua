@@ -22,13 +22,30 @@ local function without_trace(text)
   return text and (text:gsub("\nstack traceback:.*$", ""))
 end
 
+-- Of all workers. A client at another worker has a pipe there and its place at
+-- the first one: that is one pipe.
+local function all_counts(crew)
+  local counts = core.host.counts()
+  for _, answer in pairs(crew and crew:all "counts" or {}) do
+    local there = answer[1] and answer[2]
+    if there then
+      counts.pipes = counts.pipes + there.pipes - there.clients
+      counts.operations = counts.operations + there.operations
+      counts.timers = counts.timers + there.timers
+    end
+  end
+  return counts
+end
+
 ---@param scripts pipehost.supervised[]
 ---@param version string
+---@param crew? pipehost.crew
 ---@return table
-function M.status(scripts, version)
-  local counts = core.host.counts()
+function M.status(scripts, version, crew)
+  local counts = all_counts(crew)
   local data = {
-    version = version, process = core.host.pid(), pipes = counts.pipes, operations = counts.operations,
+    version = version, process = core.host.pid(), workers = crew and crew.count or 1,
+    pipes = counts.pipes, operations = counts.operations,
     timers = counts.timers, shared = counts.shared, scripts = {},
   }
   for i, script in ipairs(scripts) do
@@ -75,8 +92,8 @@ local function script_lines(script, lines)
     lines[#lines + 1] = "  reload failed: " .. indented(script.last_error)
   end
   for _, server in ipairs(script.servers) do
-    add("  server %s: %s, %s mode, connections %d, served %d", server.name, server.state, server.mode,
-      server.connections, server.served)
+    add("  server %s: %s, %s mode, connections %d%s, served %d", server.name, server.state, server.mode,
+      server.connections, server.workers and (" (%s)"):format(table.concat(server.workers, " + ")) or "", server.served)
   end
 end
 

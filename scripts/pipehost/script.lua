@@ -55,12 +55,13 @@ return function(core, options, load_file)
 
   local hooks = {}
 
-  --- serve: declares; nothing is bound yet.
+  --- serve: declares; nothing is bound yet. True: for all workers.
   function hooks.load()
     compile()()
     if not servers.declared() and not lifecycle.has_start() then
       error(options.script .. ": declares no pipehost.server and no pipehost.on_start", 0)
     end
+    return servers.spread()
   end
 
   --- serve: could this take over what `served` tells of? Gives the sentence
@@ -75,6 +76,11 @@ return function(core, options, load_file)
   function hooks.prepare(left_out)
     core.phase "running" -- for pipe.create; nothing of the script runs yet
     return servers.prepare(left_out)
+  end
+
+  --- serve: would the commit find what it takes over? Gives the sentence if not.
+  function hooks.ready()
+    return servers.ready()
   end
 
   --- serve: takes over the others, and lets the script run; gives the sentence of

@@ -45,6 +45,17 @@ function M.declared()
   return #declared > 0
 end
 
+---Is one of them spread over the workers?
+---@return boolean
+function M.spread()
+  for _, server in ipairs(declared) do
+    if server:is_spread() then
+      return true
+    end
+  end
+  return false
+end
+
 function M.status()
   local list = {}
   for i, server in ipairs(declared) do

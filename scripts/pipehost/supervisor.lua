@@ -7,6 +7,7 @@ local files = require "pipehost.files"
 local generations = require "pipehost.generation"
 local log = require "pipehost.log"
 local pipe = require "pipehost.pipe"
+local replicas = require "pipehost.worker.replicas"
 
 local MAX_GENERATIONS = 8 -- alive at once, of one script
 local KEPT_SOURCES = 5 -- for a rollback
@@ -75,7 +76,8 @@ end
 ---@return string? message
 ---@return integer? status
 function Script:load(snapshot)
-  local candidate, message, status = generations.open(self.path, self.args, {
+  local kind = self.args.crew and replicas or generations
+  local candidate, message, status = kind.open(self.path, self.args, {
     number = self.number + 1, owner = self.owner, snapshot = snapshot,
   })
   if not candidate then

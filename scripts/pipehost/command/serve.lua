@@ -2,6 +2,7 @@
 local common = require "pipehost.command.common"
 local control = require "pipehost.control"
 local core = require "pipehost.core"
+local crew = require "pipehost.worker.crew"
 local log = require "pipehost.log"
 local serving = require "pipehost.serving"
 local watcher = require "pipehost.watch.watcher"
@@ -9,6 +10,7 @@ local watcher = require "pipehost.watch.watcher"
 local M = {}
 
 local DRAIN_MS = 5000
+local MOST_WORKERS = 64
 
 function M.options(parser)
   local command = parser:command("serve", "Serve scripts, or those in folders, until stopped.")
@@ -18,6 +20,8 @@ function M.options(parser)
   command:option("--poll-ms", "With --watch: look every so many ms, where changes are not told (network drives).")
     :argname("MS"):convert(common.milliseconds)
   command:option("--control", "Name of the control pipe."):argname("NAME")
+  command:option("--workers", "Threads that serve; clients of servers with workers = \"all\" are spread over them.")
+    :argname("N"):convert(common.count):default "1"
   command:option("--drain", "Time for clients to finish at a stop, in ms."):argname("MS")
     :convert(common.milliseconds):default(tostring(DRAIN_MS))
 end
@@ -38,6 +42,18 @@ local function until_stopped(served)
   until signal == "stop" or hung_up
 end
 
+-- The other workers, before anything is loaded: a state knows how many there are.
+local function start_crew(args)
+  if args.workers > MOST_WORKERS then
+    return nil, ("--workers %d: at most %d"):format(args.workers, MOST_WORKERS), common.USAGE
+  elseif args.workers > 1 then
+    local why
+    args.crew, why = crew.start(args.workers, args)
+    return args.crew ~= nil, why, common.INTERNAL
+  end
+  return true
+end
+
 function M.main(args)
   if args.poll_ms and not args.watch then
     common.complain "--poll-ms is how --watch looks; it needs that"
@@ -48,7 +64,10 @@ function M.main(args)
     common.complain(message)
     return common.USAGE
   end
-  local ok, why, status = served:start()
+  local ok, why, status = start_crew(args)
+  if ok then
+    ok, why, status = served:start()
+  end
   if not ok then
     common.complain(why, args.verbose)
     return status

@@ -3,7 +3,6 @@
 -- generation, or takes that one's name anew where its settings change.
 local core = require "pipehost.core"
 local log = require "pipehost.log"
-local pipe = require "pipehost.pipe"
 local server_options = require "pipehost.server.options"
 
 local M = {}
@@ -23,6 +22,9 @@ end
 
 -- Has the limits hold for the name that the script serves already.
 local function adjust(server)
+  if core.worker > 1 then
+    return nil
+  end
   local _, _, info = core.adjust(server.key, create_options(server))
   return info
 end
@@ -33,12 +35,21 @@ end
 ---@param timeout? number ms to wait for the name
 ---@return table? info of a failure
 function M.prepare(server, timeout)
+  if core.worker > 1 then
+    -- The first worker has the names; here are the handlers of those that are spread.
+    if server:is_spread() then
+      server.core = core.server(server:core_options())
+    else
+      server.state = "elsewhere"
+    end
+    return
+  end
   if core.service(server.key) then
     local info = adjust(server)
     server.core = info == nil and core.server(server:core_options()) or false
     return info
   end
-  local instance, _, info = pipe.create(server.name, create_options(server, timeout))
+  local instance, _, info = core.create_served(server.name, create_options(server, timeout))
   if not instance then
     return info
   end
@@ -114,8 +125,11 @@ end
 function M.restore(server, ms)
   if server.state == "running" then
     return adjust(server)
+  elseif server.state == "given up" and core.worker > 1 then
+    server.core:resume()
+    server.state = "running"
   elseif server.state == "given up" then
-    local instance, _, info = pipe.create(server.name, create_options(server, ms))
+    local instance, _, info = core.create_served(server.name, create_options(server, ms))
     if not instance then
       return info
     end

@@ -110,16 +110,27 @@ function M.prepare(declared, left_out)
   end
 end
 
----Serves: all names, or none, in one turn.
+---Would `begin` find what it is to take over?
 ---@return string? why not
-function M.begin(declared)
+function M.ready(declared)
   for _, server in ipairs(declared) do
-    if not binding.ready(server) then
+    if server.core and not binding.ready(server) then
       return ("%sserver %s: the earlier generation has stopped it meanwhile"):format(server.place, server.name)
     end
   end
+end
+
+---Serves: all names, or none, in one turn.
+---@return string? why not
+function M.begin(declared)
+  local failed = M.ready(declared)
+  if failed then
+    return failed
+  end
   for _, server in ipairs(declared) do
-    binding.begin(server)
+    if server.core then
+      binding.begin(server)
+    end
   end
 end
 

@@ -44,12 +44,18 @@ function Server:core_options()
     max_queue = options.max_queue or MAX_QUEUE,
     max_queue_bytes = QUEUE_MESSAGES * (options.max_message or MAX_MESSAGE),
     state_version = options.state_version or 1,
+    spread = self:is_spread(),
     closes = options.on_reload == "close",
     finishes = options.on_reload == "finish" or not options.on_message,
     quiet_open = options.on_message and not options.on_open and not debugging,
     quiet_end = not options.on_close and not debugging,
     quiet_adopt = not options.on_adopt and not options.migrate and not options.state_version,
   }
+end
+
+-- Are its clients spread over the workers?
+function Server:is_spread()
+  return self.options.workers == "all" and core.workers > 1
 end
 
 -- Do connections of an earlier generation come over with their state?
@@ -81,6 +87,14 @@ function Server:finish_clients(deadline)
   return cut
 end
 
+-- At this worker.
+function Server:stop_here(ms)
+  if self.state == "running" and self.core:current() then
+    self:refuse_new()
+    self:finish_clients(pipe.now() + ms)
+  end
+end
+
 ---Stops: no new clients; a message that has come is answered; who is not done
 ---after `ms` (5000) is cut.
 ---@param ms? number
@@ -91,9 +105,12 @@ function Server:stop(ms)
     self.stopped:set()
   elseif self.state == "running" and not self.core:current() then
     error(("server %s: a later generation serves it"):format(self.name), 2)
-  elseif self.state == "running" then
-    self:refuse_new()
-    self:finish_clients(pipe.now() + (ms or STOP_MS))
+  elseif self.state == "running" or self.state == "elsewhere" then
+    ms = ms or STOP_MS
+    if core.workers > 1 and (self:is_spread() or core.worker > 1) then
+      core.stop_others(self.key, ms)
+    end
+    self:stop_here(ms)
   end
   return true
 end
@@ -122,10 +139,11 @@ end
 ---@param except? userdata a connection
 ---@return integer queued for so many
 function Server:broadcast(data, except)
-  if not self.core then
-    return 0
+  local queued = self.core and self.core:broadcast(data, except) or 0
+  if core.workers > 1 and (core.worker > 1 or self:is_spread()) then
+    core.announce(self.key, data)
   end
-  return self.core:broadcast(data, except)
+  return queued
 end
 
 ---What `ctl status` shows of it.

@@ -9,7 +9,7 @@ local M = {}
 local names = {
   "name", "mode", "access", "direction", "timeout", "idle_timeout", "backlog", "max_instances",
   "max_message", "max_queue", "frame", "first", "on_open", "on_message", "on_close", "on_error",
-  "session", "on_reload", "state_version", "migrate", "on_adopt", "steps",
+  "session", "on_reload", "state_version", "migrate", "on_adopt", "steps", "workers",
 }
 local function_names = { "on_open", "on_message", "on_close", "session", "on_adopt" }
 local reload_ways = { handover = true, finish = true, close = true }
@@ -70,6 +70,8 @@ local function need_reload(options, need)
     "option 'on_reload' is \"handover\", \"finish\" or \"close\"")
   need(options.on_reload ~= "handover" or options.on_message,
     "on_reload = \"handover\" needs on_message; a session crosses at conn:checkpoint()")
+  need(options.workers == nil or options.workers == "all",
+    "option 'workers' is \"all\"; without it the first worker has all clients")
   need(options.state_version == nil or math.type(options.state_version) == "integer",
     "option 'state_version' is a whole number")
   need(options.migrate == nil or type(options.migrate) == "table",
