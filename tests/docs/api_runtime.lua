@@ -10,7 +10,7 @@ local M = {}
 -- Of the library's own, not for scripts.
 local INTERNAL = {
   ["server:"] = {
-    "new", "core_options", "refuse_new", "finish_clients", "status", "may_adopt",
+    "new", "core_options", "refuse_new", "finish_clients", "status", "may_adopt", "is_spread", "stop_here",
   },
   ["server."] = { "key", "options", "place", "path", "core", "state", "stopped" },
   ["hex."] = { "digits", "text", "difference" },

@@ -265,6 +265,22 @@ class Workers(phtest.TestCase):
         for number in (1, 2, 3, 4):
             self.assertEqual(self.do(f"receive {number}"), "nothing: closed")
 
+    def test_evict(self):
+        self.serve()
+        self.change('workers = "all",', 'workers = "all", on_reload = "finish",')
+        self.assertEqual(self.ctl("reload").status, 0)
+        self.clients(4)
+        self.where(4)
+        self.change('d 1 %d"', 'd 2 %d"')
+        self.assertEqual(self.ctl("reload").status, 0)
+        self.assertEqual([version for _, version, _ in self.where(4)], ["1"] * 4)
+        listed = json.loads(self.ctl("generations", "--json").out)["generations"]
+        self.assertEqual([one["clients"] for one in listed], [0, 4], listed)
+        self.assertEqual(self.ctl("reload", "--evict").status, 0)
+        for number in (1, 2, 3, 4):
+            self.assertEqual(self.do(f"receive {number}"), "nothing: closed")
+        phtest.eventually(lambda: len(self.ctl("generations").out.splitlines()) == 1, 10, "one generation")
+
     def test_to_one_worker_and_back(self):
         self.serve()
         self.clients(4)

@@ -46,6 +46,8 @@ end
 local function start_crew(args)
   if args.workers > MOST_WORKERS then
     return nil, ("--workers %d: at most %d"):format(args.workers, MOST_WORKERS), common.USAGE
+  elseif args.workers > 1 and args.faults and args.faults[1] then
+    return nil, "--faults: not with --workers, whose clients go from one thread to another", common.USAGE
   elseif args.workers > 1 then
     local why
     args.crew, why = crew.start(args.workers, args)

@@ -30,6 +30,7 @@
 ---@field steps pipehost.steps
 ---@field log pipehost.log
 ---@field config table<string, string> what --set KEY=VALUE gave
+---@field worker integer which of the threads of `serve --workers` this is, from 1
 ---@field generation integer the script's number, one more with each reload
 local pipehost = {}
 

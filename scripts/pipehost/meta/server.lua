@@ -29,6 +29,7 @@ local pipehost = {}
 ---@field on_close? fun(conn: pipehost.connection, reason: pipehost.reason, info: pipehost.info?) once for each connection; info where its steps failed
 ---@field on_error? "disconnect" | fun(conn: pipehost.connection, message: string) told of a script error
 ---@field on_reload? "handover" | "finish" | "close" what a reload does with connections
+---@field workers? "all" under `serve --workers N`: clients are spread over them; otherwise the first one has all
 ---@field state_version? integer of conn.state; 1
 ---@field migrate? table<integer, fun(state: table): table> version -> what makes the next version's state of it
 ---@field on_adopt? fun(conn: pipehost.connection, old_version: integer) after a hand-over

@@ -41,8 +41,15 @@ function commands.bind(_, owner, number, old)
 end
 
 function commands.stopping(_, owner, number, ms)
-  local remote = alive[key_of(owner, number)]:stopping(ms)
+  local generation = alive[key_of(owner, number)]
+  local remote = generation and generation:stopping(ms)
   return remote and remote:wait()
+end
+
+-- Until then it can still be evicted.
+function commands.retire(_, owner, number, drain)
+  alive[key_of(owner, number)]:retire(drain)
+  alive[key_of(owner, number)] = nil
 end
 
 function commands.counts()
@@ -57,7 +64,7 @@ local function run(args, command, owner, number, ...)
   local generation = alive[key_of(owner, number)]
   if not generation then
     return nil
-  elseif command == "close" or command == "retire" then
+  elseif command == "close" then
     alive[key_of(owner, number)] = nil
   end
   return generation[command](generation, ...)
