@@ -28,6 +28,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 sys.path.insert(0, HERE)
 import counting  # noqa: E402
+import limits  # noqa: E402
 import report  # noqa: E402
 import rows as table  # noqa: E402
 import servers  # noqa: E402
@@ -235,6 +236,8 @@ def run(options, folder):
     if not options.only:
         figures["single"] = single.measure(bench)
         figures["instructions"] = counting.measure(bench)
+    if options.only in limits.TITLE:
+        figures["limits"] = limits.measure(bench)
     figures["took_s"] = time.monotonic() - begin
     report.print_all(figures)
     if options.json:

@@ -29,14 +29,14 @@ def collected(file):
     return int(found.group(1))
 
 
-def count(bench, kind, row):
+def count(bench, kind, row, more=()):
     """The difference of two runs, for each message or exchange; and the file of
     the longer one."""
     totals, out = [], ""
     for number in COUNTS:
         out = os.path.join(bench.folder, f"callgrind.{number}")
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
-        with bench.server(command + bench.server_command(kind, row.exchange)):
+        with bench.server(command + bench.server_command(kind, row.exchange) + list(more)):
             bench.load(kind, row, ["--count", str(number)])
         totals.append(collected(out))
     return (totals[1] - totals[0]) / (COUNTS[1] - COUNTS[0]), out

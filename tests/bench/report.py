@@ -105,6 +105,9 @@ def print_all(figures):
         print(f"tight loop, limits on: {on / off:.3f} of the time without")
     for name, v in figures.get("single", {}).get("reload_ms", {}).items():
         print(f"reload with 1 000 connections, {name}: {v['median']:.3f} ms, worst {v['worst']:.3f}")
+    for title, v in figures.get("limits", {}).items():
+        print(f"cost of the limits, {title}: on {number(v['on'])}, off {number(v['off'])}, "
+              f"ratio {v['on'] / v['off']:.3f}")
     for title, counts in figures.get("instructions", {}).items():
         print(f"instructions, {title}: " + ", ".join(f"{n} {number(v)}" for n, v in counts.items()))
 
