@@ -108,6 +108,7 @@ class Messages(proxying.Case):
         proxy, pipe = self.proxy(target, "--connections", "1", "--fault", "delay=200,jitter=50,nth=1")
         client = self.background_client(pipe, "a", "bye", text=TALK)
         took = int(client.wait_for(r"took (\d+)").group(1))
+        self.assertEqual(client.wait(), OK, client)
         self.assertEqual(client.out, "<a>")
         self.assertGreaterEqual(took, 300)
         self.ends(proxy, "1 connection, 3 messages; in:delay 1, out:delay 1")

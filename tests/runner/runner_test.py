@@ -5,7 +5,8 @@ run.py: timeout=300
 
 A file failing/*.lua has in its last comment what is printed for it; names of
 pipes, process ids and times are replaced. A line "-- arguments: …" near its top
-has further arguments, "-- status: N" the exit status (1).
+has further arguments, "-- status: N" the exit status (1), "-- error: …" what is
+said on stderr (nothing).
 """
 
 import os
@@ -57,7 +58,8 @@ class FilesThatFail(Runner):
         status = re.search(r"(?m)^-- status: (\d+)$", text)
         done = self.run_tests(*arguments, *(more[1].split() if more else []), name)
         self.assertEqual(normal(done.out + "\n"), expected, done)
-        self.assertEqual(done.err, "")
+        error = re.search(r"(?m)^-- error: (.*)$", text)
+        self.assertEqual(done.err, error[1] if error else "")
         self.assertEqual(done.status, int(status[1]) if status else 1)
 
     def test_ends_in_the_middle(self):
@@ -105,6 +107,7 @@ class Options(Runner):
         os.mkdir(os.path.join(self.folder, "empty"))
         done = self.run_tests("empty", cwd=self.folder)
         self.assertEqual((done.status, done.out), (5, "0 passed, 0 failed"))
+        self.assertEqual(done.err, "pipehost: no tests: there is no file *_test.lua in empty")
 
     def test_filter_and_list(self):
         self.files(
@@ -120,6 +123,7 @@ class Options(Runner):
         self.assertEqual(done.out, "ok - ./one_test.lua: test_up\n1 passed, 0 failed")
         done = self.run_tests("--filter", "sideways", ".", cwd=self.folder)
         self.assertEqual(done.status, 5)
+        self.assertIn("no tests: none has 'sideways' in \"FILE: NAME\"; --list shows them", done.err)
         done = self.run_tests("--list", "--filter", "sideways", ".", cwd=self.folder)
         self.assertEqual((done.status, done.out), (5, ""))
 

@@ -89,7 +89,19 @@ local function report_of(args)
   return all_reports.new(list, shows and progress.new() or nil)
 end
 
-local function print_list(run, found)
+-- Nobody should wonder why nothing has run.
+local function no_tests(args, found)
+  local why = "no function test… is in the tables that the files return"
+  if #found == 0 then
+    why = "there is no file *_test.lua in " .. table.concat(args.paths, ", ")
+  elseif args.filter then
+    why = ("none has '%s' in \"FILE: NAME\"; --list shows them"):format(args.filter)
+  end
+  common.complain("no tests: " .. why)
+  return common.NO_TESTS
+end
+
+local function print_list(args, run, found)
   local count = 0
   for _, entry in ipairs(run:list(found)) do
     for _, name in ipairs(entry.names) do
@@ -97,15 +109,15 @@ local function print_list(run, found)
       print(entry.file .. ": " .. name)
     end
   end
-  return count > 0 and common.OK or common.NO_TESTS
+  return count > 0 and common.OK or no_tests(args, found)
 end
 
-local function status_of(run)
+local function status_of(args, run, found)
   local total = run.total
   if total.failed > 0 or run.stopped or run.unreported then
     return common.FAILED
   end
-  return total.passed + total.skipped > 0 and common.OK or common.NO_TESTS
+  return total.passed + total.skipped > 0 and common.OK or no_tests(args, found)
 end
 
 -- Those that failed the last time come first.
@@ -170,10 +182,10 @@ function M.main(args)
   end
   local run = runs.new(args, report_of(args))
   if args.list then
-    return print_list(run, found)
+    return print_list(args, run, found)
   end
   run:main(found)
-  return status_of(run)
+  return status_of(args, run, found)
 end
 
 return M
