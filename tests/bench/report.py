@@ -120,7 +120,7 @@ def write_json(figures, path):
 
 # Charts -------------------------------------------------------------------------
 
-GNUPLOT = """set terminal svg size 860,{height} font 'sans-serif,13' background 'white'
+GNUPLOT = """set terminal svg size 1100,{height} font 'sans-serif,13' background 'white'
 set output '{out}'
 set title '{title}'
 set style data histogram
@@ -154,6 +154,6 @@ def draw(figures, folder):
             values = [row["kinds"].get(n, {}).get("ratio") for n in names]
             lines.append(f'"{row["title"]}" ' + " ".join(f"{v:.3f}" if v else "0" for v in values))
         out = os.path.join(folder, f"{figures['system']}-{name}.svg")
-        script = GNUPLOT.format(height=420, out=out, title=f"{figures['system']}: {ylabel}",
+        script = GNUPLOT.format(height=560, out=out, title=f"{figures['system']}: {ylabel}",
                                 ylabel=ylabel, data="\n".join(lines), columns=len(names) + 1)
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
