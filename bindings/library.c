@@ -405,6 +405,7 @@ void ph_library_open(lua_State *L)
     ph_pipe_open(L);
     luaL_newlib(L, functions);
     ph_task_open(L);
+    ph_coroutine_open(L);
     ph_faults_open(L);
     ph_frame_open(L);
     ph_open_open(L);

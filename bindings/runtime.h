@@ -176,6 +176,10 @@ void ph_task_cancel(struct ph_task *task);
  * table on top of the stack. */
 void ph_task_open(lua_State *L);
 
+/* The same with co_resume and co_close: coroutine.resume and coroutine.close, by
+ * which coroutines of scripts may wait. */
+void ph_coroutine_open(lua_State *L);
+
 /* Message handler: turns any error into a text with its traceback. */
 int ph_error_traceback(lua_State *L);
 

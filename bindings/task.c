@@ -30,7 +30,7 @@ static struct ph_task *check_wait(lua_State *L, const char *what)
     return ph_wait_check(L, what);
 }
 
-/* ---- Tasks ----------------------------------------------------------------------- */
+/* ---- Tasks ------------------------------------------------------------ */
 
 /* spawn(fn, …) -> task: runs fn(…) as a coroutine of the loop */
 static int spawn(lua_State *L)
@@ -133,13 +133,12 @@ static int tasks(lua_State *L)
 
 static int task_tostring(lua_State *L)
 {
-    static const char *const states[] = {"ready", "waiting", "running",
-                                         "done"};
+    static const char *const states[] = {"ready", "waiting", "running", "done"};
     lua_pushfstring(L, "task (%s)", states[ph_task_check(L, 1)->state]);
     return 1;
 }
 
-/* ---- Events ---------------------------------------------------------------------- */
+/* ---- Events ----------------------------------------------------------- */
 
 static struct ph_signal *check_event(lua_State *L)
 {
@@ -203,7 +202,7 @@ static int event_wait(lua_State *L)
     return ph_wait_yield(L, task, event_resumed);
 }
 
-/* ---- Time ------------------------------------------------------------------------ */
+/* ---- Time ------------------------------------------------------------- */
 
 static int slept(lua_State *L, int status, lua_KContext context)
 {
@@ -241,7 +240,7 @@ static int now(lua_State *L)
     return 1;
 }
 
-/* ---- Waits for many --------------------------------------------------------------- */
+/* ---- Waits for many --------------------------------------------------- */
 
 /* Signals and waiters of one wait; the user value is a copy of the list, which
  * keeps the items alive until then. */
@@ -277,14 +276,14 @@ static struct many *collect(lua_State *L, enum ph_wait_mode mode)
     count = luaL_len(L, 1);
     luaL_argcheck(L, count > 0, 1, "nothing to wait for");
     luaL_argcheck(L, count <= ITEMS_MAX, 1, "more than 1048576 items");
-    many = lua_newuserdatauv(
-        L,
-        sizeof *many + (size_t)count * (sizeof(struct ph_waiter) +
-                                        sizeof(struct ph_signal *)),
-        1);
+    many = lua_newuserdatauv(L,
+                             sizeof *many +
+                                 (size_t)count * (sizeof(struct ph_waiter) +
+                                                  sizeof(struct ph_signal *)),
+                             1);
     memset(many, 0, sizeof *many);
-    many->wait.waiters = memset(many + 1, 0,
-                                (size_t)count * sizeof(struct ph_waiter));
+    many->wait.waiters =
+        memset(many + 1, 0, (size_t)count * sizeof(struct ph_waiter));
     many->signals = (struct ph_signal **)(many->wait.waiters + count);
     many->wait.signals = many->signals;
     many->wait.count = (size_t)count;
@@ -343,152 +342,6 @@ static int wait_all(lua_State *L)
     return wait_many(L, PH_WAIT_ALL, "wait_all");
 }
 
-/* ---- Coroutines of scripts ---------------------------------------------------------- */
-
-/*
- * A wait inside a coroutine that the script made suspends the whole task: the
- * resume that runs it leaves too, and resumes it again afterwards. A plain
- * yield goes to the script's resume as ever.
- */
-static int resume_done(lua_State *L, int status, lua_KContext context);
-
-/* A coroutine that died of a limit died inside a hook, and whatever it would
- * still run would run without one: it belongs to nobody, and is not closed. */
-static void disown(lua_State *co)
-{
-    memset(lua_getextraspace(co), 0, LUA_EXTRASPACE);
-}
-
-static void switched(struct ph_runtime *runtime, lua_State *co)
-{
-    if (runtime->watcher)
-        runtime->watcher->switched(runtime, co);
-}
-
-/* The coroutine at 1 waits: nobody may resume or close it but the task that
- * waits in it. */
-static void mark_waiting(lua_State *L, bool waits)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
-    lua_pushvalue(L, 1);
-    if (waits)
-        lua_pushliteral(L, "a coroutine that waits for a pipe");
-    else
-        lua_pushnil(L);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
-/* Pushes false and why nobody else may resume (close) the coroutine at 1; or
- * nothing. */
-static int push_taken(lua_State *L, const char *verb)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
-    lua_pushvalue(L, 1);
-    if (lua_rawget(L, -2) == LUA_TNIL) {
-        lua_pop(L, 2);
-        return 0;
-    }
-    lua_pushboolean(L, 0);
-    lua_pushfstring(L, "cannot %s %s", verb, lua_tostring(L, -2));
-    return 2;
-}
-
-static int resume(lua_State *L, lua_State *co, int args)
-{
-    struct ph_runtime *runtime = ph_runtime_of(L);
-    struct ph_task *task = runtime->current;
-    assert(lua_gettop(L) == 1 && lua_tothread(L, 1) == co);
-    bool fixed = task && !lua_isyieldable(L);
-    int results = 0;
-    int status;
-    if (fixed)
-        task->fixed++;
-    switched(runtime, co);
-    status = lua_resume(co, L, args, &results);
-    switched(runtime, L);
-    if (fixed)
-        task->fixed--;
-    if (status == LUA_YIELD && task && task->yielded) {
-        lua_pop(co, results);
-        mark_waiting(L, true);
-        return lua_yieldk(L, 0, 0, resume_done);
-    }
-    lua_settop(L, 1);
-    lua_pushboolean(L, status == LUA_OK || status == LUA_YIELD);
-    if (status != LUA_OK && status != LUA_YIELD) {
-        results = 1;
-        if (task && task->over)
-            disown(co);
-    }
-    luaL_checkstack(L, results, "too many results");
-    lua_xmove(co, L, results);
-    return results + 1;
-}
-
-static int resume_done(lua_State *L, int status, lua_KContext context)
-{
-    (void)status;
-    (void)context;
-    mark_waiting(L, false);
-    return resume(L, lua_tothread(L, 1), 0);
-}
-
-/* coroutine.resume(co, …) */
-static int co_resume(lua_State *L)
-{
-    lua_State *co = lua_tothread(L, 1);
-    int args = lua_gettop(L) - 1;
-    luaL_argexpected(L, co, 1, "coroutine");
-    if (lua_status(co) == LUA_OK && lua_gettop(co) == 0) {
-        lua_pushboolean(L, 0);
-        lua_pushliteral(L, "cannot resume dead coroutine");
-        return 2;
-    }
-    if (push_taken(L, "resume"))
-        return 2;
-    if (!lua_checkstack(co, args)) {
-        lua_pushboolean(L, 0);
-        lua_pushliteral(L, "too many arguments to resume");
-        return 2;
-    }
-    lua_xmove(L, co, args);
-    return resume(L, co, args);
-}
-
-static bool is_alive(lua_State *L, lua_State *co)
-{
-    lua_Debug ar;
-    return co == L || (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar));
-}
-
-/* coroutine.close(co); its <close> variables run in co */
-static int co_close(lua_State *L)
-{
-    lua_State *co = lua_tothread(L, 1);
-    struct ph_runtime *runtime = ph_runtime_of(L);
-    int status;
-    luaL_argexpected(L, co, 1, "coroutine");
-    if (is_alive(L, co))
-        return luaL_error(L, "cannot close a %s coroutine",
-                          co == L ? "running" : "normal");
-    if (push_taken(L, "close"))
-        return 2;
-    if (!ph_runtime_of(co)) {
-        lua_pushboolean(L, 0);
-        lua_pushliteral(L, "it passed a limit");
-        return 2;
-    }
-    switched(runtime, co);
-    status = lua_closethread(co, L);
-    switched(runtime, L);
-    lua_pushboolean(L, status == LUA_OK);
-    if (status == LUA_OK)
-        return 1;
-    lua_xmove(co, L, 1);
-    return 2;
-}
-
 static const luaL_Reg task_methods[] = {
     {"wait", task_wait}, {"cancel", task_cancel}, {NULL, NULL}};
 
@@ -499,11 +352,9 @@ static const luaL_Reg event_methods[] = {{"set", event_set},
                                          {NULL, NULL}};
 
 static const luaL_Reg functions[] = {
-    {"spawn", spawn},       {"event", event},       {"sleep", sleep_ms},
-    {"pause", pause_ms},
-    {"now", now},           {"wait_any", wait_any}, {"wait_all", wait_all},
-    {"co_resume", co_resume}, {"co_close", co_close}, {"tasks", tasks},
-    {NULL, NULL},
+    {"spawn", spawn},       {"event", event}, {"sleep", sleep_ms},
+    {"pause", pause_ms},    {"now", now},     {"wait_any", wait_any},
+    {"wait_all", wait_all}, {"tasks", tasks}, {NULL, NULL},
 };
 
 static void new_type(lua_State *L, const char *name, const char *what,
@@ -518,19 +369,8 @@ static void new_type(lua_State *L, const char *name, const char *what,
     lua_setfield(L, -2, "__metatable");
 }
 
-static void open_taken(lua_State *L)
-{
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_setfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
-}
-
 void ph_task_open(lua_State *L)
 {
-    open_taken(L);
     new_type(L, PH_TASK, "a task", task_methods);
     lua_pushcfunction(L, task_tostring);
     lua_setfield(L, -2, "__tostring");

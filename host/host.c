@@ -51,8 +51,7 @@ static void encode(lua_State *L, int from, int to, struct ph_value *value)
     }
 }
 
-/* ---- Generations
- * ---------------------------------------------------------------- */
+/* ---- Generations ------------------------------------------------------ */
 
 /* open(name, number, options, owner, host) -> generation · nil, message. host:
  * true gives it the functions of this file too */
@@ -207,8 +206,7 @@ static int generation_close(lua_State *L)
     return 0;
 }
 
-/* ---- Remote tasks
- * ------------------------------------------------------------------ */
+/* ---- Remote tasks ----------------------------------------------------- */
 
 /* The other state's memory may run out while it encodes: its own protection. */
 static int encode_protected(lua_State *co)
@@ -307,8 +305,7 @@ static int remote_gc(lua_State *L)
     return 0;
 }
 
-/* ---- Signals, log, counts
- * ------------------------------------------------------------ */
+/* ---- Signals, log, counts --------------------------------------------- */
 
 static const char *take_signal(struct ph_host *host)
 {

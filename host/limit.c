@@ -11,7 +11,6 @@
 #include "lua/stop.h"
 
 #define MIB ((size_t)1 << 20)
-#define LEAST_MEMORY MIB
 
 atomic_uint_fast64_t ph_lua_stops;
 static _Thread_local uint_fast64_t own_bit = 1; /* the main thread's */
@@ -47,7 +46,7 @@ static struct ph_ticker *ticker_of(struct ph_generation *generation)
     return &generation->host->ticker;
 }
 
-/* ---- Being over ------------------------------------------------------------------ */
+/* ---- Being over ------------------------------------------------------- */
 
 /* The first place in the script itself, or else in the library. Reads only: it
  * may be called while an allocation fails. */
@@ -125,10 +124,10 @@ static void push_nomem(lua_State *L, const struct ph_limits *limits)
     if (!limits->refused)
         lua_pushliteral(L, "nomem: the system has no more memory");
     else
-        lua_pushfstring(L, "nomem: the script needs more than its %I %s",
-                        (LUAI_UACINT)(whole ? limits->memory / MIB
-                                            : limits->memory),
-                        whole ? "MiB" : "bytes");
+        lua_pushfstring(
+            L, "nomem: the script needs more than its %I %s",
+            (LUAI_UACINT)(whole ? limits->memory / MIB : limits->memory),
+            whole ? "MiB" : "bytes");
 }
 
 static void push_sentence(lua_State *L, struct ph_generation *generation,
@@ -161,7 +160,7 @@ static void explain(struct ph_runtime *runtime, lua_State *L, int status)
     lua_replace(L, -2);
 }
 
-/* ---- The hook ---------------------------------------------------------------------- */
+/* ---- The hook --------------------------------------------------------- */
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
@@ -245,7 +244,7 @@ void ph_ticker_tick(struct ph_ticker *ticker, int used_ms)
     set_hook(ticker->running);
 }
 
-/* ---- Slices: from one wait to the next ------------------------------------------------ */
+/* ---- Slices: from one wait to the next -------------------------------- */
 
 static void set_ticker(struct ph_generation *generation, struct ph_task *task)
 {
@@ -335,7 +334,7 @@ bool ph_limits_allow(struct ph_generation *generation, size_t more)
     return false;
 }
 
-/* ---- Calls of script code by the library ------------------------------------------------ */
+/* ---- Calls of script code by the library ------------------------------ */
 
 static const char *code_of(lua_State *L, int status)
 {
@@ -423,10 +422,9 @@ static int call(lua_State *L)
     lua_insert(L, 1);
     if (outer)
         begin_call(runtime);
-    return call_done(L,
-                     lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, outer,
-                                call_done),
-                     outer);
+    return call_done(
+        L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, outer, call_done),
+        outer);
 }
 
 /* host_task(): the running task is the library's own, and has no limits outside
@@ -440,102 +438,23 @@ static int host_task(lua_State *L)
     return 0;
 }
 
-/* ---- Setting ------------------------------------------------------------------------- */
-
-/* limit(tasks): from now on this state has limits; tasks: cpu also holds outside
- * of a server's calls */
-static int limit(lua_State *L)
+bool ph_limits_watch(struct ph_generation *generation)
 {
-    struct ph_generation *generation = generation_of(ph_runtime_of(L));
-    struct ph_limits *limits = &generation->limits;
-    limits->memory = PH_LIMIT_MEMORY;
-    limits->cpu_ms = PH_LIMIT_CPU_MS;
-    limits->tasks = lua_toboolean(L, 1);
-    use_reserve(limits);
-    generation->runtime.spawned_max = PH_LIMIT_TASKS;
+    use_reserve(&generation->limits);
     generation->runtime.watcher = &watcher;
-    if (!ph_ticker_start(ticker_of(generation)))
-        ph_runtime_log(&generation->runtime, PH_LOG_WARN,
-                       "no timer: computing time is not limited");
-    ph_guards_open(L);
-    return 0;
+    return ph_ticker_start(ticker_of(generation));
 }
 
-static void set_memory(lua_State *L, struct ph_generation *generation)
+void ph_limits_renew(struct ph_generation *generation)
 {
-    lua_Number bytes = luaL_checknumber(L, 1);
-    if (!(bytes >= LEAST_MEMORY && bytes <= 1e15))
-        luaL_error(L, "pipehost.limits: memory is a number of bytes, at least "
-                      "%d",
-                   (int)LEAST_MEMORY);
-    if (bytes < (lua_Number)generation->memory)
-        luaL_error(L, "pipehost.limits: memory: the script has %I bytes already",
-                   (LUAI_UACINT)generation->memory);
-    generation->limits.memory = (size_t)bytes;
-}
-
-static void set_cpu(lua_State *L, struct ph_generation *generation)
-{
-    lua_Number ms = luaL_checknumber(L, 2);
-    if (!(ms >= PH_TICK_MS))
-        luaL_error(L,
-                   "pipehost.limits: cpu is a number of milliseconds, at least "
-                   "%d; math.huge: no limit",
-                   PH_TICK_MS);
-    generation->limits.cpu_ms = ms < INT_MAX ? (int)ms : 0;
-    generation->limits.tasks = true;
-}
-
-static void set_tasks(lua_State *L, struct ph_generation *generation)
-{
-    lua_Number count = luaL_checknumber(L, 3);
-    if (!(count >= 1))
-        luaL_error(L, "pipehost.limits: tasks is a number, 1 or more; "
-                      "math.huge: no limit");
-    generation->runtime.spawned_max = count < 1e9 ? (size_t)count : 0;
-}
-
-/* set_limits(memory, cpu, tasks): nil: as it is. Nothing, in a state without limits */
-static int set_limits(lua_State *L)
-{
-    struct ph_runtime *runtime = ph_runtime_of(L);
-    struct ph_generation *generation = generation_of(runtime);
-    struct ph_limits before = generation->limits;
-    if (!lua_isnoneornil(L, 1))
-        set_memory(L, generation);
-    if (!lua_isnoneornil(L, 2))
-        set_cpu(L, generation);
-    if (!lua_isnoneornil(L, 3))
-        set_tasks(L, generation);
-    if (!runtime->watcher) {
-        generation->limits = before;
-        runtime->spawned_max = 0;
-    } else if (runtime->current) {
-        begin_slice(generation, runtime->current);
-    }
-    return 0;
-}
-
-/* limit_tasks(ms): what a task may compute outside of a server's calls, where no
- * limit holds there yet */
-static int limit_tasks(lua_State *L)
-{
-    struct ph_runtime *runtime = ph_runtime_of(L);
-    lua_Integer ms = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, ms > 0 && ms < INT_MAX, 1, "milliseconds");
-    generation_of(runtime)->limits.task_ms = (int)ms;
-    if (runtime->watcher && runtime->current)
-        begin_slice(generation_of(runtime), runtime->current);
-    return 0;
+    if (generation->runtime.watcher && generation->runtime.current)
+        begin_slice(generation, generation->runtime.current);
 }
 
 void ph_limits_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"call", call},
-                                         {"host_task", host_task},
-                                         {"limit", limit},
-                                         {"set_limits", set_limits},
-                                         {"limit_tasks", limit_tasks},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"call", call}, {"host_task", host_task}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
+    ph_limits_setting_open(L);
 }

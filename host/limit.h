@@ -17,20 +17,20 @@
 
 #include "lua.h"
 
-#define PH_TICK_MS 10
-#define PH_THREADS_MAX 64 /* that run Lua */
-#define PH_LIMIT_MEMORY ((size_t)64 << 20)
-#define PH_LIMIT_RESERVE ((size_t)256 << 10) /* for the host's own code */
-#define PH_LIMIT_CPU_MS 100
-#define PH_LIMIT_TASKS 10000
-#define PH_LIMIT_LOAD_MS 2000
-#define PH_LIMIT_COMPILE_MS 80 /* of one source */
-#define PH_LIMIT_HOST_MS 2000   /* of the library's own code */
-#define PH_LOOK_MS 100          /* where there is no limit: for Ctrl-C */
+#define PH_TICK_MS          10
+#define PH_THREADS_MAX      64 /* that run Lua */
+#define PH_LIMIT_MEMORY     ((size_t)64 << 20)
+#define PH_LIMIT_RESERVE    ((size_t)256 << 10) /* for the host's own code */
+#define PH_LIMIT_CPU_MS     100
+#define PH_LIMIT_TASKS      10000
+#define PH_LIMIT_LOAD_MS    2000
+#define PH_LIMIT_COMPILE_MS 80   /* of one source */
+#define PH_LIMIT_HOST_MS    2000 /* of the library's own code */
+#define PH_LOOK_MS          100  /* where there is no limit: for Ctrl-C */
 
 struct ph_generation;
 
-/* ---- The tick ---------------------------------------------------------------- */
+/* ---- The tick --------------------------------------------------------- */
 
 /* One for each thread that runs Lua; zeroed before use. The tick reads and
  * writes it at any moment, but only while that thread does not run. */
@@ -66,20 +66,20 @@ int64_t ph_ticker_clock(void);
  * the thread, or while the thread is suspended. */
 void ph_ticker_tick(struct ph_ticker *ticker, int used_ms);
 
-/* ---- One state's limits -------------------------------------------------------- */
+/* ---- One state's limits ----------------------------------------------- */
 
 /* All zero: no limits. */
 struct ph_limits {
-    size_t memory;  /* most bytes; 0: any number */
-    size_t ceiling; /* for what runs now: with or without the reserve */
-    int cpu_ms;     /* between two waits; 0: any time */
-    bool tasks;     /* cpu_ms also holds outside of a server's calls */
-    int task_ms;    /* the same where `tasks` is not set; 0: any time */
-    int loading_ms; /* of computing, before this slice */
+    size_t memory;    /* most bytes; 0: any number */
+    size_t ceiling;   /* for what runs now: with or without the reserve */
+    int cpu_ms;       /* between two waits; 0: any time */
+    bool tasks;       /* cpu_ms also holds outside of a server's calls */
+    int task_ms;      /* the same where `tasks` is not set; 0: any time */
+    int loading_ms;   /* of computing, before this slice */
     int64_t began_ms; /* this slice of a load, by ph_ticker_clock */
     bool interrupted; /* by Ctrl-C, not by a limit */
-    bool refused;   /* the last lack of memory was of our making */
-    char place[96]; /* "file:line" where a limit was passed, or "" */
+    bool refused;     /* the last lack of memory was of our making */
+    char place[96];   /* "file:line" where a limit was passed, or "" */
 };
 
 /* May the state's memory grow by `more` bytes? */
@@ -95,14 +95,26 @@ void ph_limits_check(lua_State *L);
  * 0 in a state without limits. */
 int ph_limits_used(lua_State *L);
 
+/* From now on the state is held to its limits. False: the system gave no timer,
+ * so not to those of time. */
+bool ph_limits_watch(struct ph_generation *generation);
+
+/* They have changed: what runs now is held to them as they are, and its
+ * computing is counted anew. Nothing in a state that is not watched. */
+void ph_limits_renew(struct ph_generation *generation);
+
 /* Adds the functions on limits to the core table on top of the stack. */
 void ph_limits_open(lua_State *L);
+
+/* The part of it that sets them. */
+void ph_limits_setting_open(lua_State *L);
 
 /* Replaces functions of the standard libraries by which scripts could run code
  * where no hook comes (finalizers, message handlers), or for ever. */
 void ph_guards_open(lua_State *L);
 
-/* Adds `load` to the core table on top of the stack: compiles, within limits. */
+/* Adds `load` to the core table on top of the stack: compiles, within limits.
+ */
 void ph_compile_open(lua_State *L);
 
 #endif
