@@ -33,6 +33,7 @@ import report  # noqa: E402
 import rows as table  # noqa: E402
 import servers  # noqa: E402
 import single  # noqa: E402
+import workers  # noqa: E402
 
 START_MS = 60000  # until a server appears: callgrind on a busy machine takes long
 STOP_SECONDS = 10
@@ -77,7 +78,7 @@ class Bench:
 
     def bound_to(self, cpus, number):
         """What a child calls first, so that it stays on its processor."""
-        if self.windows or len(self.cpus) < 2:
+        if self.windows or len(self.cpus) < 2 or cpus is None:
             return None
         cpu = self.cpus[number if cpus == "split" else 0]
         return lambda: os.sched_setaffinity(0, {cpu})
@@ -238,6 +239,8 @@ def run(options, folder):
         figures["instructions"] = counting.measure(bench)
     if options.only in limits.TITLE:
         figures["limits"] = limits.measure(bench)
+    if options.system == "linux" and options.only in "workers":
+        figures["workers"] = workers.measure(bench)
     figures["took_s"] = time.monotonic() - begin
     report.print_all(figures)
     if options.json:

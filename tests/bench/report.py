@@ -9,6 +9,8 @@ import statistics
 import subprocess
 import sys
 
+import workers
+
 
 def progress(text):
     """One line that is written over on a terminal, a line each elsewhere."""
@@ -108,6 +110,8 @@ def print_all(figures):
     for title, v in figures.get("limits", {}).items():
         print(f"cost of the limits, {title}: on {number(v['on'])}, off {number(v['off'])}, "
               f"ratio {v['on'] / v['off']:.3f}")
+    if "workers" in figures:
+        workers.print_all(figures["workers"])
     for title, counts in figures.get("instructions", {}).items():
         print(f"instructions, {title}: " + ", ".join(f"{n} {number(v)}" for n, v in counts.items()))
 
