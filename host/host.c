@@ -17,7 +17,7 @@
 #define GENERATION "pipehost.generation"
 #define REMOTE     "pipehost.remote"
 
-static struct ph_host *host_of(lua_State *L)
+struct ph_host *ph_host_of(lua_State *L)
 {
     struct ph_runtime *runtime = ph_runtime_of(L);
     return ph_container_of(runtime, struct ph_generation, runtime)->host;
@@ -42,12 +42,12 @@ static struct ph_generation *check(lua_State *L)
     return handle->generation;
 }
 
-static void encode(lua_State *L, int from, int to, struct ph_value *value)
+void ph_host_encode(lua_State *L, int from, int to, struct ph_value *value)
 {
     for (int i = from; i <= to; i++) {
         const char *bad = ph_value_encode(L, i, value);
         if (bad)
-            luaL_error(L, "only plain data goes to another script: %s", bad);
+            luaL_error(L, "only plain data goes to another state: %s", bad);
     }
 }
 
@@ -65,8 +65,9 @@ static int generation_open(lua_State *L)
     char *error;
     handle->generation = NULL;
     luaL_setmetatable(L, GENERATION);
-    encode(L, 3, 3, options);
-    handle->generation = ph_generation_open(host_of(L), options, extra, &error);
+    ph_host_encode(L, 3, 3, options);
+    handle->generation =
+        ph_generation_open(ph_host_of(L), options, extra, &error);
     if (!handle->generation) {
         lua_pushnil(L);
         lua_pushstring(L, error ? error : "not enough memory");
@@ -90,7 +91,7 @@ static int generation_start(lua_State *L)
     int top = lua_gettop(L);
     struct ph_value *args = ph_value_push(L);
     struct remote *remote;
-    encode(L, 3, top, args);
+    ph_host_encode(L, 3, top, args);
     remote = lua_newuserdatauv(L, sizeof *remote, 1);
     remote->task = NULL;
     remote->of = lua_touserdata(L, 1);
@@ -327,14 +328,14 @@ static int signal_resumed(lua_State *L, int status, lua_KContext context)
     (void)status;
     (void)context;
     ph_wait_resumed(L);
-    lua_pushstring(L, take_signal(host_of(L)));
+    lua_pushstring(L, take_signal(ph_host_of(L)));
     return 1;
 }
 
 /* wait_signal(ms) -> "stop" · "reload" · nil: the time was up */
 static int wait_signal(lua_State *L)
 {
-    struct ph_host *host = host_of(L);
+    struct ph_host *host = ph_host_of(L);
     int64_t deadline = ph_check_deadline(L, 1, -1);
     struct ph_task *task = ph_wait_check(L, "wait_signal");
     if (ph_task_wait_one(task, &host->signalled, deadline))
@@ -345,7 +346,7 @@ static int wait_signal(lua_State *L)
 /* raise(kind): as if the signal had come */
 static int raise_signal(lua_State *L)
 {
-    struct ph_host *host = host_of(L);
+    struct ph_host *host = ph_host_of(L);
     static const char *const kinds[] = {"stop", "reload", NULL};
     if (luaL_checkoption(L, 1, NULL, kinds))
         host->reloads++;
@@ -360,7 +361,7 @@ static int set_log(lua_State *L)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error",
                                          NULL};
-    struct ph_log *log = &host_of(L)->log;
+    struct ph_log *log = &ph_host_of(L)->log;
     luaL_checktype(L, 1, LUA_TTABLE);
     if (lua_getfield(L, 1, "level") != LUA_TNIL)
         log->least = (enum ph_level)luaL_checkoption(L, -1, NULL, levels);
@@ -377,7 +378,7 @@ static int set_log(lua_State *L)
  * shared (bytes) } */
 static int counts(lua_State *L)
 {
-    struct ph_counts counts = ph_port_counts(host_of(L)->port);
+    struct ph_counts counts = ph_port_counts(ph_host_of(L)->port);
     const struct {
         const char *key;
         size_t value;
@@ -387,8 +388,8 @@ static int counts(lua_State *L)
                 {"listeners", counts.listeners},
                 {"folders", counts.folders},
                 {"processes", counts.processes},
-                {"clients", host_of(L)->services.clients},
-                {"shared", ph_store_bytes(host_of(L)->store)}};
+                {"clients", ph_host_of(L)->services.clients},
+                {"shared", ph_store_bytes(ph_host_of(L)->store)}};
     lua_newtable(L);
     for (size_t i = 0; i < ph_countof(rows); i++) {
         lua_pushinteger(L, (lua_Integer)rows[i].value);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "crew.h"
+#include "host.h"
 #include "lauxlib.h"
 #include "run.h"
 #include "thread.h"
@@ -236,21 +237,6 @@ const char *ph_workers_start(struct ph_host *first, unsigned count,
 /* ---- For the command line, and for agent.lua
  * ----------------------------------- */
 
-static struct ph_host *host_of(lua_State *L)
-{
-    struct ph_runtime *runtime = ph_runtime_of(L);
-    return ph_container_of(runtime, struct ph_generation, runtime)->host;
-}
-
-static void encode(lua_State *L, int from, int to, struct ph_value *value)
-{
-    for (int i = from; i <= to; i++) {
-        const char *bad = ph_value_encode(L, i, value);
-        if (bad)
-            luaL_error(L, "only plain data goes to another worker: %s", bad);
-    }
-}
-
 /* start_workers(count, options) -> true · nil, why */
 static int start_workers(lua_State *L)
 {
@@ -258,8 +244,8 @@ static int start_workers(lua_State *L)
     struct ph_value *options = ph_value_push(L);
     const char *why;
     luaL_argcheck(L, count >= 2 && count <= PH_CREW_MAX, 1, "a count");
-    encode(L, 2, 2, options);
-    why = ph_workers_start(host_of(L), (unsigned)count, options);
+    ph_host_encode(L, 2, 2, options);
+    why = ph_workers_start(ph_host_of(L), (unsigned)count, options);
     if (why) {
         lua_pushnil(L);
         lua_pushstring(L, why);
@@ -273,7 +259,7 @@ static int start_workers(lua_State *L)
 /* send(worker, …): by mail */
 static int send(lua_State *L)
 {
-    struct ph_host *host = host_of(L);
+    struct ph_host *host = ph_host_of(L);
     lua_Integer to = luaL_checkinteger(L, 1);
     int top = lua_gettop(L);
     struct ph_value *value;
@@ -281,7 +267,7 @@ static int send(lua_State *L)
     luaL_argcheck(L, host->crew && to >= 1 && to <= host->workers, 1,
                   "a worker");
     value = ph_value_push(L);
-    encode(L, 2, top, value);
+    ph_host_encode(L, 2, top, value);
     mail = calloc(1, sizeof *mail);
     if (!mail)
         return luaL_error(L, "not enough memory");
@@ -293,7 +279,7 @@ static int send(lua_State *L)
 
 static int push_mail(lua_State *L)
 {
-    struct ph_mail *mail = take_mail(host_of(L));
+    struct ph_mail *mail = take_mail(ph_host_of(L));
     struct ph_value *value;
     if (!mail)
         return 0;
@@ -315,7 +301,7 @@ static int receive_resumed(lua_State *L, int status, lua_KContext context)
 static int receive(lua_State *L)
 {
     struct ph_task *task = ph_wait_check(L, "receive");
-    if (ph_task_wait_one(task, &host_of(L)->mailed, PH_FOREVER))
+    if (ph_task_wait_one(task, &ph_host_of(L)->mailed, PH_FOREVER))
         return push_mail(L);
     return ph_wait_yield(L, task, receive_resumed);
 }
