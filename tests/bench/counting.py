@@ -29,22 +29,27 @@ def collected(file):
     return int(found.group(1))
 
 
+def difference(runs, of):
+    (few, first), (many, second) = runs
+    return (of(second) - of(first)) / (many - few)
+
+
 def count(bench, kind, row, more=()):
-    """The difference of two runs, for each message or exchange; and the file of
-    the longer one."""
-    totals, out = [], ""
+    """The difference of two runs, for each message or exchange; and the two runs,
+    for `costliest`."""
+    runs = []
     for number in COUNTS:
         out = os.path.join(bench.folder, f"callgrind.{number}")
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
         with bench.server(command + bench.server_command(kind, row.exchange) + list(more)):
             bench.load(kind, row, ["--count", str(number)])
-        totals.append(collected(out))
-    return (totals[1] - totals[0]) / (COUNTS[1] - COUNTS[0]), out
+        runs.append((number, out))
+    return difference(runs, collected), runs
 
 
 def count_reload(bench):
     """The same for `ctl reload --force` of the echo script."""
-    totals, out = [], ""
+    runs = []
     control = f"ctl-{os.getpid()}"
     ctl = bench.pipehost + ["ctl", "--control", control, "reload", "--force"]
     for number in RELOADS:
@@ -55,15 +60,26 @@ def count_reload(bench):
             bench.load(servers.OWN[1], ECHO, ["--count", "1"])
             for _ in range(number):
                 subprocess.run(ctl, env=bench.env, check=True, stdout=subprocess.DEVNULL)
-        totals.append(collected(out))
-    return (totals[1] - totals[0]) / (RELOADS[1] - RELOADS[0]), out
+        runs.append((number, out))
+    return difference(runs, collected), runs
 
 
-def costliest(file, most=10):
-    """The functions that took most, as callgrind_annotate prints them."""
-    done = subprocess.run(["callgrind_annotate", file], capture_output=True, text=True, check=True)
-    lines = [line for line in done.stdout.splitlines() if re.match(r"\s*[\d,]+ \(", line)]
-    return [re.sub(r"\s*\[.*\]$", "", line) for line in lines[1 : most + 1]]
+def functions(file):
+    """The instructions of each function itself."""
+    done = subprocess.run(["callgrind_annotate", "--tree=none", "--threshold=100", file],
+                          capture_output=True, text=True, check=True)
+    found = {}
+    for count_text, name in re.findall(r"^\s*([\d,]+) \([^)]*%\)\s+(\S+:\S+)", done.stdout, re.M):
+        found[name] = found.get(name, 0) + int(count_text.replace(",", ""))
+    return found
+
+
+def costliest(runs, most=10):
+    """The functions that took most of what `count` has counted, with their shares."""
+    shorter, longer = (functions(file) for _, file in runs)
+    times = runs[1][0] - runs[0][0]
+    each = sorted(((total - shorter.get(name, 0)) / times, name) for name, total in longer.items())
+    return [f"{value:10.1f}  {re.sub(r'^.*/(?=[^/]*/[^/]*$)', '', name)}" for value, name in each[: -most - 1 : -1]]
 
 
 def measure(bench):

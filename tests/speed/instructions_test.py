@@ -27,10 +27,10 @@ class Instructions(phtest.TestCase):
             system="linux", build=phtest.BUILD, seconds=60, pipehost=" ".join(phtest.PIPEHOST))
         self.bench = bench.Bench(options, self.pipes)
 
-    def check(self, title, counted, file):
+    def check(self, title, counted, runs):
         bound = counting.BOUNDS[title]
         if counted > bound:
-            costliest = "\n".join(counting.costliest(file))
+            costliest = "\n".join(counting.costliest(runs))
             self.fail(f"{title}: {counted:.0f} instructions, {bound} at most\n{costliest}")
         print(f"  # {title}: {counted:.0f} of {bound}")
 
@@ -39,6 +39,15 @@ class Instructions(phtest.TestCase):
 
     def test_exchange(self):
         self.check(counting.EXCHANGE.title, *counting.count(self.bench, PIPEHOST, counting.EXCHANGE))
+
+    def test_what_costs(self):
+        """The list that a failure prints is about what was counted."""
+        counted, runs = counting.count(self.bench, PIPEHOST, counting.ECHO)
+        shares = [float(line.split()[0]) for line in counting.costliest(runs, 1000)]
+        self.assertLess(abs(sum(shares) - counted), counted / 10)
+        ten = counting.costliest(runs)
+        self.assertEqual(len(ten), 10)
+        self.assertIn("luaV_execute", "\n".join(ten))
 
     def test_reload(self):
         self.check(counting.RELOAD, *counting.count_reload(self.bench))
