@@ -116,7 +116,8 @@ static bool next_part(struct ph_faulty *faulty, struct ph_op *op,
     return false;
 }
 
-/* Bytes that come alone are read alone only where there is time between them. */
+/* Bytes that come alone are read alone only where there is time between them.
+ */
 static bool pauses(struct ph_faulty *faulty)
 {
     struct ph_faulty_lane *lane = &faulty->out.lane;

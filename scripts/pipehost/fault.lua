@@ -145,6 +145,17 @@ function M.start(name, specs, seed)
   return nil, number and ("--fault %s: %s"):format(specs[tonumber(number)], message) or made
 end
 
+---One that has happened: "in:drop of message 3".
+---@param event { fault: string, on: string, number: integer }
+---@param unit string "message", "chunk"
+---@return string
+function M.event_text(event, unit)
+  if event.on == "connect" then
+    return ("%s of client %d"):format(event.fault, event.number)
+  end
+  return ("%s:%s of %s %d"):format(event.on, event.fault, unit, event.number)
+end
+
 ---How many there were: "in:drop 2, refuse 1", or "no fault".
 ---@param faults pipehost.faults
 ---@return string

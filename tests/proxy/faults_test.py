@@ -131,6 +131,16 @@ class Messages(proxying.Case):
         self.assertEqual(got, [[], [], ["<a>"]])
         self.ends(proxy, "1 connection, 3 messages; refuse 2")
 
+    def test_each_is_told_with_v(self):
+        _, target = self.serve()
+        options = ["-v", "--connections", "1", "--fault", "refuse=1", "--fault", "in:drop,nth=2", "--fault", "out:duplicate,nth=2"]
+        proxy, pipe = self.proxy(target, *options)
+        self.assertEqual(self.client(pipe, "a", "bye", text=TALK), [])
+        self.assertEqual(self.client(pipe, "a", "b", "c", "bye", text=TALK), ["<a>", "<c>", "<c>"])
+        self.ends(proxy, r"1 connection, \d+ messages; refuse 1, in:drop 1, out:duplicate 1")
+        told = [line.split("debug ")[1] for line in proxy.err.splitlines() if " of client " in line or " of message " in line]
+        self.assertEqual(told, ["refuse of client 1", "in:drop of message 2", "out:duplicate of message 2"])
+
     def test_the_same_seed_has_the_same_faults(self):
         words = [str(i) for i in range(40)]
 

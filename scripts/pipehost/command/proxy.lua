@@ -53,8 +53,11 @@ local function usage(args)
   end
 end
 
--- What there was, on stdout.
+-- What there was, on stdout; with -v also each fault.
 local function report(way, relay, faults)
+  for _, event in ipairs(faults and faults:events() or {}) do
+    log.debug(fault.event_text(event, relay.messages and "message" or "chunk"))
+  end
   local text = ("%s: %s"):format(way, relay:summary())
   print(faults and ("%s; %s"):format(text, fault.summary(faults)) or text)
 end

@@ -112,9 +112,13 @@ function Program:state()
   return ("it has ended with status %d"):format(status)
 end
 
--- A pipehost that serves says more than complaints.
+-- What it says on stderr; a pipehost that serves says more there than complaints.
 local function complaints(out)
-  return (out.text:gsub("%d%d:%d%d:%d%d%.%d+Z info  [^\n]*\n?", ""):gsub("%d%d:%d%d:%d%d%.%d+Z debug [^\n]*\n?", ""))
+  local text = out.text
+  for _, level in ipairs { "info ", "debug" } do
+    text = text:gsub("%d%d:%d%d:%d%d%.%d+Z " .. level .. " [^\n]*\n?", "")
+  end
+  return text
 end
 
 ---The test has just failed: has the program ended, or complained?
