@@ -23,6 +23,7 @@ struct ph_store {
 /* All functions below, but for open, close and bytes, are for who has the lock,
  * where there is one; it may be entered again. */
 void ph_store_enter(struct ph_store *store);
+/* Of one that this thread has entered. */
 void ph_store_leave(struct ph_store *store);
 
 /* The bytes that keys and values take. */

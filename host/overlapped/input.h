@@ -19,10 +19,11 @@ enum ph_status ph_input_open(struct ph_port *port, struct ph_input **out,
 /* Ends it; a pending read ends as PH_CANCELLED in the port's run. */
 void ph_input_close(struct ph_input *input);
 
+#define PH_INPUT_MOST 65536
+
 /* Reads what there is, at most PH_INPUT_MOST bytes; of a terminal that is a
  * line. One at a time, else PH_MISUSE. PH_OK with op->data; PH_CLOSED: the
  * end; PH_SYSTEM with op->os. */
-#define PH_INPUT_MOST 65536
 enum ph_status ph_input_start(struct ph_op *op, struct ph_input *input,
                               int64_t deadline);
 

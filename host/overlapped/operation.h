@@ -105,6 +105,7 @@ void ph_listeners_free(struct ph_port *port);
 
 /* Our environment with the changes; ends with NULL. NULL: no memory. */
 char **ph_environment_with(const char *const *changes);
+/* NULL is allowed. */
 void ph_environment_free(char **environment);
 
 /* Frees the processes that have gone. */

@@ -13,19 +13,21 @@
 
 #define STOPS_MAX 3
 
-/* All that a handler can reach: where it writes, and how many asks for a stop
- * the port has not taken yet. */
-static volatile sig_atomic_t write_end = -1, stops;
+/* All that a handler can reach. */
+static struct {
+    volatile sig_atomic_t write_end; /* -1: no port watches */
+    volatile sig_atomic_t stops;     /* asked for, and not taken by the port */
+} asked = {.write_end = -1};
 
 /* Only what is allowed in a handler: one write, and errno as it was. */
 static void on_signal(int number)
 {
     int error = errno;
     unsigned char byte = (unsigned char)number;
-    ssize_t put = write((int)write_end, &byte, 1);
+    ssize_t put = write((int)asked.write_end, &byte, 1);
     (void)put; /* a full pipe: many of them are on their way already */
     /* The port does not come to take them: something in C goes on for ever. */
-    if (number != SIGHUP && ++stops >= STOPS_MAX) {
+    if (number != SIGHUP && ++asked.stops >= STOPS_MAX) {
         signal(number, SIG_DFL);
         raise(number);
     }
@@ -40,7 +42,7 @@ static void arrived(struct watch *watch, uint32_t events)
     ssize_t got = read(watch->fd, numbers, sizeof numbers);
     assert(port->base.on_signal);
     (void)events;
-    stops = 0;
+    asked.stops = 0;
     for (ssize_t i = 0; i < got; i++)
         ph_port_signalled(&port->base, numbers[i] == SIGHUP ? PH_SIGNAL_RELOAD
                                                             : PH_SIGNAL_STOP);
@@ -57,7 +59,7 @@ enum ph_status ph_backend_watch_signals(struct ph_port *base, long *os)
 {
     struct linux_port *port = linux_port_of(base);
     int ends[2];
-    if (write_end >= 0) { /* another port's, or this one's already */
+    if (asked.write_end >= 0) { /* another port's, or this one's already */
         *os = EBUSY;
         return PH_SYSTEM;
     }
@@ -67,7 +69,7 @@ enum ph_status ph_backend_watch_signals(struct ph_port *base, long *os)
     }
     port->signals.fd = ends[0];
     port->signals.ready = arrived;
-    write_end = ends[1];
+    asked.write_end = ends[1];
     if (handle(SIGINT) && handle(SIGTERM) && handle(SIGHUP) &&
         ph_watch_arm(base, &port->signals, EPOLLIN) == PH_OK)
         return PH_OK;
@@ -78,7 +80,7 @@ enum ph_status ph_backend_watch_signals(struct ph_port *base, long *os)
 bool ph_backend_stop_asked(struct ph_port *port)
 {
     (void)port; /* there is one that watches */
-    return stops > 0;
+    return asked.stops > 0;
 }
 
 void ph_signals_close(struct linux_port *port)
@@ -89,6 +91,6 @@ void ph_signals_close(struct linux_port *port)
     signal(SIGTERM, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
     close(port->signals.fd);
-    close((int)write_end);
-    write_end = -1;
+    close((int)asked.write_end);
+    asked.write_end = -1;
 }

@@ -24,6 +24,7 @@ void ph_lock_free(struct ph_lock *lock);
 
 /* Waits until no other thread has it. Leave it as often as it was entered. */
 void ph_lock_enter(struct ph_lock *lock);
+/* Of a lock that this thread has. */
 void ph_lock_leave(struct ph_lock *lock);
 
 #endif
