@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The command line. Runs in the main state as a task; its result is the exit
 -- status.
-local argparse = require "argparse"
 local core = require "pipehost.core"
 local lfs = require "lfs"
 
@@ -16,7 +15,10 @@ local function add_completion(parser)
   command:argument("shell", "bash, zsh or fish."):choices { "bash", "zsh", "fish" }
 end
 
-local function new_parser()
+-- Each command's module takes its time to load: with `only`, a command's name, the
+-- others stay out.
+local function new_parser(only)
+  local argparse = require "argparse"
   local parser = argparse("pipehost", "Named pipes with Lua handlers: serves, calls and tests them.")
   parser:command_target("command"):require_command(false)
   parser:flag("--version", "Print the version.")
@@ -26,7 +28,9 @@ local function new_parser()
   parser:flag("-q --quiet", "Log errors only.")
   parser:option("--log-format", "text or json."):choices { "text", "json" }:default("text")
   for _, name in ipairs(commands) do
-    require("pipehost.command." .. name).options(parser)
+    if not only or name == only then
+      require("pipehost.command." .. name).options(parser)
+    end
   end
   add_completion(parser)
   return parser
@@ -67,13 +71,34 @@ local function split_arguments(list)
       own[#own + 1] = list[i]
     elseif word:sub(1, 1) ~= "-" then
       if command == "run" then
-        return own, { table.unpack(list, i + 1) }
+        return own, { table.unpack(list, i + 1) }, command
       end
       command = command or word
     end
     i = i + 1
   end
-  return own, {}
+  return own, {}, command
+end
+
+-- The command's name, where nothing is asked for that is about all of them.
+local function only_command(own, command)
+  for _, word in ipairs(own) do
+    if word == command then
+      break
+    elseif word == "-h" or word == "--help" then
+      return nil
+    end
+  end
+  for _, name in ipairs(commands) do
+    if name == command then
+      return name
+    end
+  end
+end
+
+local function print_version(options)
+  print("pipehost " .. options.version .. " (" .. _VERSION .. ")")
+  return EXIT_OK
 end
 
 -- A script without a command before it is an easy mistake.
@@ -87,8 +112,11 @@ local function usage(message)
 end
 
 return function(options)
-  local parser = new_parser()
-  local own, rest = split_arguments(options.arguments)
+  local own, rest, command = split_arguments(options.arguments)
+  if #own == 1 and own[1] == "--version" then
+    return print_version(options)
+  end
+  local parser = new_parser(only_command(own, command))
   if #own == 0 then
     io.stderr:write(parser:get_help(), "\n")
     return EXIT_USAGE
@@ -99,8 +127,7 @@ return function(options)
   end
   set_log(args)
   if args.version then
-    print("pipehost " .. options.version .. " (" .. _VERSION .. ")")
-    return EXIT_OK
+    return print_version(options)
   elseif args.licenses then
     print_licenses()
     return EXIT_OK
