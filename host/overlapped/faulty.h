@@ -203,8 +203,11 @@ enum ph_status ph_plan_find(const struct ph_port *port, const char *name,
 /* The port of a plan. */
 struct ph_port *ph_plan_port(const struct ph_plan *plan);
 
+/* Sets what a direction starts with; its lane has joined no plan yet. */
 void ph_fault_begin_in(struct ph_faulty *faulty);
+/* The same. */
 void ph_fault_begin_out(struct ph_faulty *faulty);
+/* What was held to be joined is waited for no more; nothing is in flight. */
 void ph_fault_end_out(struct ph_faulty *faulty);
 
 /* The connection is broken in the middle: a read that waits ends soon. */
