@@ -10,7 +10,7 @@
 #include "run.h"
 #include "thread.h"
 
-#define END_ROUNDS   500
+#define END_ROUNDS   200
 #define END_ROUND_US 10000
 
 _Static_assert(PH_CREW_MAX <= PH_THREADS_MAX, "each has a ticker");
@@ -153,12 +153,9 @@ static struct worker *worker_of(struct ph_workers *all, unsigned index)
                : NULL;
 }
 
-bool ph_workers_stop(struct ph_host *first)
+/* Has their main tasks end, and waits for that. */
+static bool end_all(struct ph_workers *all)
 {
-    struct ph_workers *all = first->crew;
-    bool freed = true;
-    if (!all)
-        return true;
     for (unsigned i = 1; i < all->crew.count; i++) {
         struct worker *worker = worker_of(all, i);
         struct ph_mail *end = calloc(1, sizeof *end);
@@ -168,22 +165,35 @@ bool ph_workers_stop(struct ph_host *first)
             free(end);
     }
     for (int i = 0; i < END_ROUNDS && all->running; i++)
-        ph_port_run(first->port, END_ROUND_US);
-    if (all->running)
-        return false;
+        ph_port_run(all->hosts[0]->port, END_ROUND_US);
+    return !all->running;
+}
+
+/* Their threads have no more to do. */
+static bool free_all(struct ph_workers *all)
+{
+    bool freed = true;
     for (unsigned i = 1; i < all->crew.count; i++) {
         struct worker *worker = worker_of(all, i);
         if (worker && worker->thread)
             ph_thread_join(worker->thread);
         freed = (!worker || free_worker(worker)) && freed;
     }
+    return freed;
+}
+
+bool ph_workers_stop(struct ph_host *first)
+{
+    struct ph_workers *all = first->crew;
+    if (!all)
+        return true;
+    if (!end_all(all) || !free_all(all))
+        return false;
+    ph_port_run(first->port, 0); /* places that came back last */
     first->store->lock = NULL;
     first->services.crew = NULL;
     first->crew = NULL;
     first->workers = 1;
-    ph_port_run(first->port, 0); /* places that came back last */
-    if (!freed)
-        return false;
     ph_lock_free(all->lock);
     ph_value_free(&all->options);
     free(all);

@@ -5,6 +5,8 @@ local pipe = require "pipehost.pipe"
 
 local M = {}
 
+local COUNTS_MS = 2000 -- for the other workers to tell theirs
+
 -- A state that is being changed may take its time to answer.
 local function servers_of(generation)
   local list = generation and generation:status() or {}
@@ -26,7 +28,7 @@ end
 -- the first one: that is one pipe.
 local function all_counts(crew)
   local counts = core.host.counts()
-  for _, answer in pairs(crew and crew:all "counts" or {}) do
+  for _, answer in pairs(crew and crew:all(COUNTS_MS, "counts") or {}) do
     local there = answer[1] and answer[2]
     if there then
       counts.pipes = counts.pipes + there.pipes - there.clients

@@ -321,6 +321,14 @@ class Workers(phtest.TestCase):
         self.clients(4)
         self.assertIn("2", [worker for worker, _, _ in self.where(4)])
 
+    def test_a_worker_that_hangs(self):
+        server = self.serve("--no-limits", "--drain", "500")
+        self.clients(2)
+        self.where(2)
+        self.client.write(b"2 loop\n")
+        self.assertEqual(self.run_pipehost("ctl", "status").status, 0)
+        self.assertEqual(server.stop(60), 0, server)
+
     def test_bad_options(self):
         path = self.write_file("x.lua", SERVER)
         done = self.run_pipehost("serve", "--workers", "65", phtest.native(path))

@@ -58,17 +58,20 @@ function Crew:call(worker, command, ...)
   end)
 end
 
----The same of all of them but the first. Gives their answers by worker when all
----have come: { ok, results … }.
+---The same of all of them but the first. Gives their answers by worker: { ok,
+---results … }; false and a sentence of one that has not answered in time.
+---@param ms number? no limit without
 ---@return table<integer, table>
-function Crew:all(command, ...)
+function Crew:all(ms, command, ...)
   local tasks, answers = {}, {}
+  local deadline = ms and pipe.now() + ms
   for worker = 2, self.count do
     tasks[worker] = self:call(worker, command, ...)
   end
   for worker = 2, self.count do
+    local got = table.pack(tasks[worker]:wait(deadline and math.max(deadline - pipe.now(), 0)))
     -- The task's own success is before what the call gave.
-    answers[worker] = table.pack(select(2, tasks[worker]:wait()))
+    answers[worker] = got[1] and table.pack(table.unpack(got, 2, got.n)) or { false, "it does not answer" }
   end
   return answers
 end

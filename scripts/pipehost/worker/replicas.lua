@@ -8,6 +8,15 @@ local pipe = require "pipehost.pipe"
 
 local Generation = generations.class
 
+-- For the answers of all workers. One whose thread is kept (by os.execute, say)
+-- must not keep the others; a load or commit then fails.
+local STEP_MS = 40000
+local LOOK_MS, CLOSE_MS = 2000, 3000
+local LIMITS = {
+  status = LOOK_MS, clients = LOOK_MS, memory = LOOK_MS, holders = LOOK_MS, close = CLOSE_MS,
+  retire = math.huge, stopping = math.huge, -- these take as long as the clients
+}
+
 ---@class pipehost.replicas: pipehost.generation
 ---@field spread? boolean it is at the other workers too
 local Replicas = setmetatable({}, { __index = Generation })
@@ -32,7 +41,7 @@ function Replicas:everywhere(command, ...)
   if not self.opened then
     return {}
   end
-  return self.crew:all(command, self.owner, self.number, ...)
+  return self.crew:all(LIMITS[command] or STEP_MS, command, self.owner, self.number, ...)
 end
 
 -- true, or false and the first failure.
