@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 import rows as table
 import servers
@@ -47,6 +48,18 @@ def count(bench, kind, row, more=()):
     return difference(runs, collected), runs
 
 
+def wait_for_control(bench, control):
+    """The server listens a little before its control pipe does."""
+    status = bench.pipehost + ["ctl", "--control", control, "status"]
+    for _ in range(300):
+        done = subprocess.run(status, env=bench.env, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False)
+        if done.returncode == 0:
+            return
+        time.sleep(0.1)
+    raise TimeoutError("no control pipe after 30 s")
+
+
 def count_reload(bench):
     """The same for `ctl reload --force` of the echo script."""
     runs = []
@@ -58,6 +71,7 @@ def count_reload(bench):
         command += bench.server_command(servers.OWN[1]) + ["--control", control]
         with bench.server(command):
             bench.load(servers.OWN[1], ECHO, ["--count", "1"])
+            wait_for_control(bench, control)
             for _ in range(number):
                 subprocess.run(ctl, env=bench.env, check=True, stdout=subprocess.DEVNULL)
         runs.append((number, out))
