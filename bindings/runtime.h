@@ -63,6 +63,7 @@ struct ph_runtime {
     struct ph_port *port;
     const struct ph_watcher *watcher; /* NULL: nobody watches */
     enum ph_phase phase;
+    bool begun; /* its servers serve, which is not taken back */
     struct ph_task *current; /* whose coroutine runs */
     struct ph_task *tasks;   /* all that have not ended */
     size_t task_count;

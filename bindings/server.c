@@ -157,13 +157,11 @@ static int new_server(lua_State *L)
 
 /* What the server is to serve: its own service, or that of an earlier
  * generation. */
-static struct ph_service *to_serve(lua_State *L, struct ph_server *server)
+static struct ph_service *to_serve(struct ph_server *server, const char *key)
 {
     struct ph_service *found;
-    const char *key;
     if (server->service)
         return server->service;
-    key = luaL_checkstring(L, 2);
     found = ph_service_find(server->runtime, key);
     /* Not where the names are held: clients come from there. */
     if (!found && server->runtime->worker > 1) {
@@ -177,26 +175,59 @@ static struct ph_service *to_serve(lua_State *L, struct ph_server *server)
 /* ready(key) -> boolean: begin would find what it is to serve */
 static int server_ready(lua_State *L)
 {
-    lua_pushboolean(L, to_serve(L, check(L)) != NULL);
+    struct ph_server *server = check(L);
+    lua_pushboolean(L, to_serve(server, luaL_checkstring(L, 2)) != NULL);
     return 1;
 }
 
-/* begin(key): new clients come here from now on, those of an earlier generation
- * at their safe points. Nothing in it can fail after `ready`. */
-static int server_begin(lua_State *L)
+/* New clients come here from now on, those of an earlier generation at their
+ * safe points. */
+static void begin_one(struct ph_server *server, struct ph_service *service)
 {
-    struct ph_server *server = check(L);
-    struct ph_service *service = to_serve(L, server);
-    if (!service)
-        return luaL_error(L, "an earlier generation serves this no more");
     if (server->service) {
         service->server = server;
         ph_service_accept(service);
-        return 0;
+        return;
     }
     attach(server, service);
     service->server = server;
     ph_timer_start(service->port, &service->crossing, 0);
+}
+
+/* The i-th pair of the list, whose key is a string. */
+static struct ph_server *pair(lua_State *L, lua_Integer i, const char **key)
+{
+    struct ph_server *server;
+    lua_rawgeti(L, 1, i);
+    lua_rawgeti(L, 1, i + 1);
+    server = lua_touserdata(L, -2);
+    *key = lua_tostring(L, -1);
+    lua_pop(L, 2);
+    return server;
+}
+
+/* begin({server, key, ...}): all of them serve, or none, and the script runs. It
+ * allocates nothing of Lua's once the first serves, so that no lack of memory
+ * can leave a commit half done; generation:begun() tells. */
+static int begin(lua_State *L)
+{
+    lua_Integer count = luaL_len(L, 1);
+    const char *key;
+    for (lua_Integer i = 1; i < count; i += 2) {
+        lua_rawgeti(L, 1, i);
+        luaL_checkudata(L, -1, SERVER);
+        lua_pop(L, 1);
+        struct ph_server *server = pair(L, i, &key);
+        if (!to_serve(server, key))
+            return luaL_error(L, "an earlier generation serves '%s' no more",
+                              key);
+    }
+    for (lua_Integer i = 1; i < count; i += 2) {
+        struct ph_server *server = pair(L, i, &key);
+        begin_one(server, to_serve(server, key));
+    }
+    ph_runtime_of(L)->begun = true;
+    ph_runtime_commit(ph_runtime_of(L));
     return 0;
 }
 
@@ -408,7 +439,6 @@ void ph_server_open(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         {"ready", server_ready},
-        {"begin", server_begin},
         {"resume", server_resume},
         {"current", server_current},
         {"refuse", server_refuse},
@@ -429,6 +459,8 @@ void ph_server_open(lua_State *L)
     lua_pop(L, 1);
     lua_pushcfunction(L, new_server);
     lua_setfield(L, -2, "server");
+    lua_pushcfunction(L, begin);
+    lua_setfield(L, -2, "begin");
     lua_pushcfunction(L, service);
     lua_setfield(L, -2, "service");
     lua_pushcfunction(L, adjust);

@@ -179,6 +179,13 @@ static int generation_clients(lua_State *L)
     return 1;
 }
 
+/* generation:begun() -> boolean: its servers serve, whatever the commit said */
+static int generation_begun(lua_State *L)
+{
+    lua_pushboolean(L, check(L)->runtime.begun);
+    return 1;
+}
+
 /* generation:memory() -> bytes */
 static int generation_memory(lua_State *L)
 {
@@ -420,6 +427,7 @@ int ph_host_open(lua_State *L)
         {"released", generation_released},
         {"tracked", generation_tracked},
         {"clients", generation_clients},
+        {"begun", generation_begun},
         {"close", generation_close},
         {NULL, NULL}};
     static const luaL_Reg remote_methods[] = {

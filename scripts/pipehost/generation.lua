@@ -144,7 +144,13 @@ function Generation:commit()
   if ok and not message then
     return true
   end
-  return false, self:explain(message or "the commit did not end in time")
+  message = self:explain(message or "the commit did not end in time")
+  if self.raw:begun() then
+    -- There is no way back: it has clients already.
+    log.error(("%s: generation %d serves, but its start has failed: %s"):format(self.path, self.number, message))
+    return true
+  end
+  return false, message
 end
 
 ---The next generation has failed after it had begun to take names.

@@ -90,7 +90,6 @@ return function(core, options, load_file)
     if failed then
       return failed
     end
-    core.commit()
     lifecycle.start()
   end
 

@@ -27,7 +27,7 @@ local function declare(options)
     if info then
       error(tostring(info), 2)
     end
-    binding.begin(self)
+    binding.begin { self }
   end
   return self
 end

@@ -38,7 +38,7 @@ class Nomem(phtest.TestCase):
 
     def ask(self, client, step, seconds):
         """The client tries every step-th allocation, others in each run."""
-        first = 1 + os.getpid() % step
+        first = int(os.environ.get("NOMEM_FIRST", 1 + os.getpid() % step))
         script = phtest.native(os.path.join(HERE, client))
         settings = [*self.settings, "--set", f"first={first}", "--set", f"step={step}"]
         return self.run_pipehost("run", *settings, script, seconds=seconds)

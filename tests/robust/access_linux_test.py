@@ -185,7 +185,7 @@ class Strangers(common.Case):
         server = self.serve()
         os.chmod(self.path("Echo"), 0o666)
         self.assertNotIn("reply", self.call(OTHER))
-        self.assertRegex(server.err, f"client of uid {OTHER} was refused")
+        server.wait_for(f"client of uid {OTHER} was refused")
         self.echo()
 
     def test_client_of_root(self):
@@ -209,7 +209,7 @@ class Strangers(common.Case):
         server = self.served_to(f"{{ {OTHER} }}")
         self.assertEqual(self.call(OTHER), "reply b'hello'")
         self.assertNotIn("reply", self.call(OTHER + 1))
-        self.assertRegex(server.err, f"client of uid {OTHER + 1} was refused")
+        server.wait_for(f"client of uid {OTHER + 1} was refused")
 
     def test_server_of_another_user(self):
         path = os.path.join(self.folder, "foreign")

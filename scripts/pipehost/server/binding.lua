@@ -64,13 +64,20 @@ function M.ready(server)
   return server.core:ready(server.key)
 end
 
----Serves, after prepare.
----@param server pipehost.server
-function M.begin(server)
-  server.core:begin(server.key)
-  server.state = "running"
-  if server.path then
-    log.info(("server %s: listening on %s"):format(server.name, server.path))
+---All of them serve, after prepare, or none.
+---@param servers pipehost.server[]
+function M.begin(servers)
+  local list = {}
+  for _, server in ipairs(servers) do
+    list[#list + 1] = server.core
+    list[#list + 1] = server.key
+    server.state = "running"
+  end
+  core.begin(list)
+  for _, server in ipairs(servers) do
+    if server.path then
+      log.info(("server %s: listening on %s"):format(server.name, server.path))
+    end
   end
 end
 

@@ -120,18 +120,20 @@ function M.ready(declared)
   end
 end
 
----Serves: all names, or none, in one turn.
+---Serves: all names, or none, in one turn; and the script runs.
 ---@return string? why not
 function M.begin(declared)
   local failed = M.ready(declared)
   if failed then
     return failed
   end
+  local here = {}
   for _, server in ipairs(declared) do
     if server.core then
-      binding.begin(server)
+      here[#here + 1] = server
     end
   end
+  binding.begin(here)
 end
 
 ---reload: gives these names up for the next generation.
