@@ -9,6 +9,7 @@
 #include "runtime.h"
 
 #define LONGEST_DATE 4096
+#define LONGEST_NUMBER 65536
 
 /* Calls the C function that is the upvalue, in this call's own frame. */
 static int original(lua_State *L)
@@ -85,6 +86,15 @@ static int guarded_rep(lua_State *L)
         return original(L);
     lua_pushliteral(L, "");
     return 1;
+}
+
+/* tonumber(value, base): with a base, a loop in C over the digits */
+static int guarded_tonumber(lua_State *L)
+{
+    if (!lua_isnoneornil(L, 2) && lua_type(L, 1) == LUA_TSTRING)
+        luaL_argcheck(L, lua_rawlen(L, 1) <= LONGEST_NUMBER, 1,
+                      "a number this long");
+    return original(L);
 }
 
 /* os.date(format, time): a loop in C over the format */
@@ -178,6 +188,7 @@ void ph_guards_open(lua_State *L)
     lua_pushglobaltable(L);
     guard(L, "xpcall", guarded_xpcall);
     guard(L, "setmetatable", guarded_setmetatable);
+    guard(L, "tonumber", guarded_tonumber);
     lua_getfield(L, -1, "string");
     guard(L, "rep", guarded_rep);
     lua_getfield(L, -2, "debug");

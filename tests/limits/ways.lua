@@ -276,7 +276,11 @@ function ways.date_for_ever()
 end
 
 function ways.number_of_digits()
-  local digits = ("1"):rep(2e7)
+  return tonumber(("1"):rep(65537), 7)
+end
+
+function ways.numbers_for_ever()
+  local digits = ("1"):rep(65536)
   while true do tonumber(digits, 7) end
 end
 
