@@ -12,6 +12,21 @@ function M.read(path)
   return sources.read_disk(path) or false
 end
 
+---Makes the file, or all of it anew.
+---@param path string
+---@param text string
+---@return boolean?
+---@return string? message
+function M.write(path, text)
+  local file, message = io.open(path, "wb")
+  if not file then
+    return nil, message
+  end
+  local ok, why = file:write(text)
+  local closed, late = file:close()
+  return ok and closed, why or late
+end
+
 ---@param before table<string, string | false>
 ---@return table<string, string | false> now
 ---@return string[] changed the paths of those that differ, in order

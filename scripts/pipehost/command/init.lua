@@ -3,6 +3,7 @@
 -- an editor needs to know the API.
 local common = require "pipehost.command.common"
 local core = require "pipehost.core"
+local files = require "pipehost.files"
 local lfs = require "lfs"
 
 local M = {}
@@ -85,12 +86,7 @@ local function make_file(path, text)
   if lfs.symlinkattributes(path, "mode") then
     return "kept"
   end
-  local file, message = io.open(path, "wb")
-  if not file then
-    return nil, message
-  end
-  local ok, why = file:write(text)
-  file:close()
+  local ok, why = files.write(path, text)
   return ok and "made", why
 end
 

@@ -20,13 +20,7 @@ local function write(path, text)
     io.write(text)
     return true
   end
-  local file, message = io.open(path, "wb")
-  if not file then
-    return nil, message
-  end
-  local ok, why = file:write(text)
-  local closed, late = file:close()
-  return ok and closed, why or late
+  return require("pipehost.files").write(path, text)
 end
 
 local function text_of(args, recording, protocol)

@@ -25,12 +25,16 @@ Recorder.__index = Recorder
 
 local M = {}
 
+local function redacts(options)
+  return options.redact and #options.redact > 0
+end
+
 local function header_of(options)
   local header = {
     pipe = options.target, mode = options.mode,
     system = package.config:sub(1, 1) == "\\" and "windows" or "linux",
   }
-  if options.redact and #options.redact > 0 then
+  if redacts(options) then
     header.redacted = table.concat(options.redact, " ")
   end
   return header
@@ -38,7 +42,7 @@ end
 
 local function hidden(self, kind, bytes, conn)
   local options = self.options
-  if not bytes or not options.redact or #options.redact == 0 then
+  if not bytes or not redacts(options) then
     return bytes
   end
   local struct = options.protocol:decode(kind, bytes)
@@ -88,7 +92,7 @@ function M.new(options)
   local self = setmetatable({
     options = options, numbers = {}, offset = 0, first = 0,
   }, Recorder)
-  local frame = options.redact and #options.redact > 0 and options.protocol.frame or nil
+  local frame = redacts(options) and options.protocol.frame or nil
   self.relay = relay.new {
     target = options.target, mode = options.mode, max_message = options.max_message,
     timeout = options.timeout, frame = frame and frame.option, connections = options.connections,

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- A recording made anew while its client's end is played: what the server says now
 -- takes the place of what it said then.
+local files = require "pipehost.files"
 local format = require "pipehost.record.format"
 local pipe = require "pipehost.pipe"
 
@@ -39,13 +40,8 @@ end
 ---@param path string
 ---@return string? message
 function Rewrite:write(path)
-  local file, message = io.open(path, "wb")
-  if file then
-    local ok, why = file:write(format.text(self))
-    local closed, late = file:close()
-    message = not ok and why or not closed and late or nil
-  end
-  return message and ("cannot write %s: %s"):format(path, message)
+  local ok, message = files.write(path, format.text(self))
+  return not ok and ("cannot write %s: %s"):format(path, message) or nil
 end
 
 return M

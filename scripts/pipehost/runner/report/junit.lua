@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- JUnit's XML, as continuous integration reads it: one suite for each file.
+local files = require "pipehost.files"
 local lines = require "pipehost.runner.report.lines"
 
 ---@class pipehost.runner.junit
@@ -102,14 +103,11 @@ function Junit:finish(run)
     parts[#parts + 1] = suite_of(file, self.suites[file])
   end
   parts[#parts + 1] = "</testsuites>\n"
-  local file, message = io.open(self.path, "wb")
-  if not file then
+  local ok, message = files.write(self.path, table.concat(parts, "\n"))
+  if not ok then
     io.stderr:write("pipehost: --junit: ", message, "\n")
     run.unreported = true
-    return
   end
-  file:write(table.concat(parts, "\n"))
-  file:close()
 end
 
 return M
