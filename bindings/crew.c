@@ -59,8 +59,7 @@ void ph_place_return(struct ph_place *place)
     ph_port_post(place->crew->members[0].port, &place->post);
 }
 
-/* ---- At the other worker --------------------------------------------------
- */
+/* ---- At the other worker ------------------------------------------------ */
 
 static void client_came(struct ph_post *post)
 {
@@ -80,8 +79,7 @@ static void client_came(struct ph_post *post)
     ph_service_admit(service, pipe, place->id, place);
 }
 
-/* ---- Who gets it ----------------------------------------------------------
- */
+/* ---- Who gets it -------------------------------------------------------- */
 
 static unsigned least_busy(struct ph_crew *crew)
 {
@@ -142,8 +140,7 @@ struct ph_pipe *ph_crew_place(struct ph_service *service, struct ph_pipe *pipe,
     return NULL;
 }
 
-/* ---- Notes to all others ----------------------------------------------------
- */
+/* ---- Notes to all others ------------------------------------------------ */
 
 /* To the services of this name of the script, in another worker. */
 struct note {

@@ -23,8 +23,7 @@ static const char *const lane_names[PH_LANES + 1] = {
     [PH_LANE_CONNECT] = "connect",
 };
 
-/* ---- The plan
- * ---------------------------------------------------------------- */
+/* ---- The plan ----------------------------------------------------------- */
 
 static int64_t field(lua_State *L, const char *key)
 {
@@ -120,8 +119,7 @@ static int faults(lua_State *L)
     return 1;
 }
 
-/* ---- The handle
- * -------------------------------------------------------------- */
+/* ---- The handle --------------------------------------------------------- */
 
 static struct lua_faults *check(lua_State *L)
 {

@@ -23,8 +23,7 @@ void ph_push_place(lua_State *L)
     lua_pushliteral(L, "");
 }
 
-/* ---- Near names -------------------------------------------------------------
- */
+/* ---- Near names --------------------------------------------------------- */
 
 static size_t least(size_t a, size_t b, size_t c)
 {
@@ -101,8 +100,7 @@ static void push_nearest(lua_State *L, const struct search *search)
         lua_pushliteral(L, "");
 }
 
-/* ---- Options ----------------------------------------------------------------
- */
+/* ---- Options ------------------------------------------------------------ */
 
 /* Raises the sentence on top. */
 static int raise_of(lua_State *L, const char *what)
@@ -165,8 +163,7 @@ void ph_check_options(lua_State *L, int index, const char *const *names,
     }
 }
 
-/* ---- Fields
- * ------------------------------------------------------------------- */
+/* ---- Fields ------------------------------------------------------------- */
 
 int ph_unknown_field(lua_State *L, int index, const char *const *more,
                      const char *what)

@@ -57,8 +57,7 @@ static void push(lua_State *L, const struct ph_shared *shared,
         ph_value_decode(L, &value);
 }
 
-/* ---- Setting ----------------------------------------------------------------
- */
+/* ---- Setting ------------------------------------------------------------ */
 
 static int push_full(lua_State *L, const char *verb,
                      const struct ph_shared *shared, enum ph_status status)
@@ -192,8 +191,7 @@ static int shared_keys(lua_State *L)
     return 1;
 }
 
-/* ---- With several workers ---------------------------------------------------
- */
+/* ---- With several workers ----------------------------------------------- */
 
 /* Until it is closed, which an error does as well, the store is ours. */
 static int leave_store(lua_State *L)
@@ -236,8 +234,7 @@ static void lock_methods(lua_State *L, const luaL_Reg *methods)
     }
 }
 
-/* ---- The type ---------------------------------------------------------------
- */
+/* ---- The type ----------------------------------------------------------- */
 
 /* shared(name) -> the values of this name, the same for every script */
 static int shared_open(lua_State *L)

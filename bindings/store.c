@@ -27,8 +27,7 @@ struct ph_shared {
     char name[];
 };
 
-/* ---- The lock ---------------------------------------------------------------
- */
+/* ---- The lock ----------------------------------------------------------- */
 
 void ph_store_enter(struct ph_store *store)
 {
@@ -51,8 +50,7 @@ size_t ph_store_bytes(struct ph_store *store)
     return bytes;
 }
 
-/* ---- Tables ----------------------------------------------------------------
- */
+/* ---- Tables ------------------------------------------------------------- */
 
 static struct ph_shared *find_table(const struct ph_store *store,
                                     const char *name, size_t len)
@@ -143,8 +141,7 @@ const char *ph_shared_name(const struct ph_shared *shared)
     return shared->name;
 }
 
-/* ---- Entries ----------------------------------------------------------------
- */
+/* ---- Entries ------------------------------------------------------------ */
 
 /* FNV-1a. */
 static size_t hash_of(const struct ph_shared *shared, const struct ph_key *key)
@@ -217,8 +214,7 @@ const void *ph_shared_get(const struct ph_shared *shared,
     return entry ? entry->value : NULL;
 }
 
-/* ---- Changes ----------------------------------------------------------------
- */
+/* ---- Changes ------------------------------------------------------------ */
 
 static bool fits(const struct ph_store *store, size_t more)
 {

@@ -45,8 +45,7 @@ static void log_line(void *user, enum ph_level level, const char *text,
     ph_log_line(&generation->host->log, &entry);
 }
 
-/* ---- Opening
- * ------------------------------------------------------------------ */
+/* ---- Opening ------------------------------------------------------------ */
 
 struct opening {
     struct ph_generation *generation;
@@ -162,8 +161,7 @@ struct ph_generation *ph_generation_open(struct ph_host *host,
     return NULL;
 }
 
-/* ---- Hooks
- * -------------------------------------------------------------------- */
+/* ---- Hooks -------------------------------------------------------------- */
 
 struct starting {
     const char *hook;
@@ -212,8 +210,7 @@ void ph_generation_release(struct ph_generation *generation, int held)
     luaL_unref(generation->runtime.L, LUA_REGISTRYINDEX, held);
 }
 
-/* ---- Closing
- * ------------------------------------------------------------------ */
+/* ---- Closing ------------------------------------------------------------ */
 
 void ph_generation_cancel(struct ph_generation *generation, bool all)
 {

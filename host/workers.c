@@ -31,8 +31,7 @@ struct ph_workers {
     unsigned running;
 };
 
-/* ---- Mail ------------------------------------------------------------------
- */
+/* ---- Mail --------------------------------------------------------------- */
 
 struct ph_mail {
     struct ph_post post;
@@ -84,8 +83,7 @@ void ph_mail_clear(struct ph_host *host)
         free_mail(mail);
 }
 
-/* ---- Threads
- * ----------------------------------------------------------------- */
+/* ---- Threads ------------------------------------------------------------ */
 
 static void has_ended(struct ph_post *post)
 {
@@ -244,8 +242,7 @@ const char *ph_workers_start(struct ph_host *first, unsigned count,
     return why;
 }
 
-/* ---- For the command line, and for agent.lua
- * ----------------------------------- */
+/* ---- For the command line, and for agent.lua ---------------------------- */
 
 /* start_workers(count, options) -> true · nil, why */
 static int start_workers(lua_State *L)

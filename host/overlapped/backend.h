@@ -327,8 +327,7 @@ bool ph_backend_same_variable(const char *a, const char *b);
 /* Ends the whole tree; nothing when it has gone. */
 void ph_backend_process_kill(struct ph_process *process);
 
-/* ---- Called by the back end, inside ph_backend_poll ------------------------
- */
+/* ---- Called by the back end, inside ph_backend_poll --------------------- */
 
 /* The read in flight has ended; chunk may be NULL unless status is PH_OK. */
 void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
@@ -373,8 +372,7 @@ void ph_process_has_gone(struct ph_process *process);
  * when it has waited long enough. */
 void ph_port_breathe(struct ph_port *port);
 
-/* ---- Helpers of the portable half ------------------------------------------
- */
+/* ---- Helpers of the portable half --------------------------------------- */
 
 /* Copies op->out into op->buf if it is not there yet. PH_OK or PH_NOMEM. */
 enum ph_status ph_op_own_output(struct ph_op *op);

@@ -306,8 +306,7 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
     return PH_OK;
 }
 
-/* ---- Other limits ----------------------------------------------------------
- */
+/* ---- Other limits ------------------------------------------------------- */
 
 enum ph_status ph_pipe_adjust(struct ph_pipe *pipe,
                               const struct ph_create_options *options,

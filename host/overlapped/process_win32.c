@@ -55,8 +55,7 @@ void ph_backend_process_free(struct ph_process *process)
     free(w);
 }
 
-/* ---- Life ------------------------------------------------------------------
- */
+/* ---- Life --------------------------------------------------------------- */
 
 /* In a thread of the system. */
 static void CALLBACK program_ended(PVOID user, BOOLEAN timed_out)
@@ -115,8 +114,7 @@ void ph_backend_process_kill(struct ph_process *process)
     look_later(w);
 }
 
-/* ---- Streams ---------------------------------------------------------------
- */
+/* ---- Streams ------------------------------------------------------------ */
 
 /* What the program gets; each may be there twice. */
 struct streams {
@@ -255,8 +253,7 @@ static DWORD open_stream(struct win_process *w, int stream, enum ph_stdio kind,
     return ERROR_SUCCESS;
 }
 
-/* ---- Start -----------------------------------------------------------------
- */
+/* ---- Start -------------------------------------------------------------- */
 
 /* The rest of a start, each part NULL until it is there. */
 struct start {

@@ -10,8 +10,7 @@
 /* Names kept for a watch; who is told of more looks at everything. */
 #define NAMES_MAX 65536
 
-/* ---- What the back end tells
- * -------------------------------------------------- */
+/* ---- What the back end tells -------------------------------------------- */
 
 static bool has_news(const struct ph_folder *folder)
 {
@@ -82,8 +81,7 @@ void ph_folder_changed(struct ph_folder *folder, char mark, const char *name,
     wake(folder);
 }
 
-/* ---- The operation
- * -------------------------------------------------------------- */
+/* ---- The operation ------------------------------------------------------ */
 
 static void give_names(struct ph_op *op, struct ph_folder *folder)
 {
@@ -135,8 +133,7 @@ enum ph_status ph_watch_start(struct ph_op *op, struct ph_folder *folder,
     return PH_OK;
 }
 
-/* ---- The folder
- * ----------------------------------------------------------------- */
+/* ---- The folder --------------------------------------------------------- */
 
 enum ph_status ph_folder_open(struct ph_port *port, const char *path,
                               bool names_only, struct ph_folder **out, long *os)

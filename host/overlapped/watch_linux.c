@@ -39,8 +39,7 @@ void ph_backend_folder_free(struct ph_folder *folder)
     free(linux_folder(folder));
 }
 
-/* ---- Events
- * --------------------------------------------------------------------- */
+/* ---- Events ------------------------------------------------------------- */
 
 /* The kernel has forgotten the number, or is to. */
 static void forget(struct linux_port *port, int number)
@@ -94,8 +93,7 @@ static void arrived(struct watch *watch, uint32_t events)
     }
 }
 
-/* ---- Folders
- * -------------------------------------------------------------------- */
+/* ---- Folders ------------------------------------------------------------ */
 
 static enum ph_status open_notices(struct linux_port *port, long *os)
 {

@@ -53,8 +53,7 @@ static void leave(struct win_folder *folder)
     folder->handle = NULL;
 }
 
-/* ---- What the system tells
- * ------------------------------------------------------ */
+/* ---- What the system tells ---------------------------------------------- */
 
 /* A name that is not valid UTF-16 has no path that anybody here could have
  * named. */
@@ -99,8 +98,7 @@ static void arrived(struct win_io *io, DWORD error, DWORD bytes)
     ph_folder_gone(&folder->base);
 }
 
-/* ---- Folders
- * -------------------------------------------------------------------- */
+/* ---- Folders ------------------------------------------------------------ */
 
 static DWORD open_handle(struct win_folder *folder, const char *path)
 {

@@ -115,8 +115,7 @@ static const struct small small = {1, 0x0203, {4, 5}};
 static const struct packed packed = {1, 2, {3, 4.5, 6}, 7.25, {8, 9, 10}};
 static const struct packed4 packed4 = {1, -2, {3, 4.5, 6}, 7};
 
-/* ---- Lines -----------------------------------------------------------------
- */
+/* ---- Lines -------------------------------------------------------------- */
 
 static void print_bytes(const char *name, const void *data, size_t size)
 {
@@ -164,8 +163,7 @@ static void print_text(const char *name, const char *path, const char *text_at,
 #define REAL(type, path)                                                       \
     (FIELD(type, path), print_real(#type, #path, value.path))
 
-/* ---- Input -----------------------------------------------------------------
- */
+/* ---- Input -------------------------------------------------------------- */
 
 enum { MOST_INPUT = 65536 };
 static char input[MOST_INPUT + 1];

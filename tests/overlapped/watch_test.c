@@ -108,8 +108,7 @@ static bool sees(struct place *place, const char *marked)
     return saw(place, marked);
 }
 
-/* ---- What is told
- * --------------------------------------------------------------- */
+/* ---- What is told ------------------------------------------------------- */
 
 static void writes(struct bed *bed)
 {
@@ -240,8 +239,7 @@ static void between_watches(struct bed *bed)
     close_place(&place);
 }
 
-/* ---- Its end
- * --------------------------------------------------------------------- */
+/* ---- Its end ------------------------------------------------------------ */
 
 static void deleted_folder(struct bed *bed)
 {
