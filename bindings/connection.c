@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A connection of a service, from its accept to its end. Between two messages it
- * is this object and a pending read (`op`); no coroutine, no userdata, nothing
- * in Lua. Its userdata is made when a handler first asks for it, and stays.
+ * is this object and a read that rests; no operation, no coroutine, nothing in
+ * Lua. Its userdata is made when a handler first asks for it, and stays.
  *
  * `op` is the read of the next message, or the write of a reply: never both, so
- * a client that does not take its replies is not listened to. What is pending
- * when the connection ends is ended by the close of its pipe, in the port's run;
- * the memory goes with the last of it (ph_conn_settle).
+ * a client that does not take its replies is not listened to. It is borrowed
+ * from the port when the first byte comes, and given back when the read rests.
+ * What is pending when the connection ends is ended by the close of its pipe, in
+ * the port's run; the memory goes with the last of it (ph_conn_settle).
  */
 #include "connection.h"
 
@@ -131,11 +132,35 @@ struct ph_conn *ph_conn_check(lua_State *L, const char *what)
 
 /* ---- Its life --------------------------------------------------------------------- */
 
+/* NULL: no memory for one. */
+static struct ph_op *take_op(struct ph_conn *conn, void (*done)(struct ph_op *))
+{
+    if (!conn->op)
+        conn->op = ph_op_take(conn->service->port);
+    if (conn->op) {
+        conn->op->done = done;
+        conn->op->user = conn;
+    }
+    return conn->op;
+}
+
+static void give_op(struct ph_conn *conn)
+{
+    if (conn->op)
+        ph_op_give(conn->service->port, conn->op);
+    conn->op = NULL;
+}
+
+static bool is_pending(const struct ph_conn *conn)
+{
+    return conn->op && conn->op->state == PH_OP_PENDING;
+}
+
 void ph_conn_settle(struct ph_conn *conn)
 {
-    if (conn->pipe || conn->posts || conn->op.state == PH_OP_PENDING)
+    if (conn->pipe || conn->posts || is_pending(conn))
         return;
-    ph_op_clear(&conn->op);
+    give_op(conn);
     free(conn);
 }
 
@@ -161,14 +186,15 @@ void ph_conn_free(struct ph_conn *conn)
 {
     struct ph_pipe *pipe = conn->pipe;
     assert(pipe);
-    ph_timer_stop(conn->service->port, &conn->soon);
+    ph_read_forget(pipe);
+    ph_timer_stop(conn->service->port, &conn->timer);
     if (conn->worker)
         conn->worker->conn = NULL;
     ph_crossing_free(conn);
     ph_conn_drop_userdata(conn->server->runtime->L, &conn->ref, false);
     unlink_conn(conn);
-    conn->op.done = op_ended;
-    conn->op.user = conn;
+    if (conn->op)
+        conn->op->done = op_ended;
     conn->pipe = NULL;
     ph_pipe_close(pipe);
     ph_pipe_release(pipe);
@@ -234,14 +260,14 @@ static enum ph_reason stop_reason(const struct ph_conn *conn)
 
 static enum ph_reason reason_of(const struct ph_conn *conn)
 {
-    switch (conn->op.status) {
+    switch (conn->op->status) {
     case PH_CLOSED:
         return PH_REASON_CLOSED;
     case PH_TIMEOUT:
         return PH_REASON_TIMEOUT;
     case PH_TOOBIG: /* a reply: the script's mistake */
     case PH_PROTOCOL:
-        return conn->op.kind == PH_OP_READ ? PH_REASON_PROTOCOL
+        return conn->op->kind == PH_OP_READ ? PH_REASON_PROTOCOL
                                            : PH_REASON_ERROR;
     case PH_CANCELLED:
         /* Else another handler of the script has closed it. */
@@ -255,20 +281,20 @@ static enum ph_reason reason_of(const struct ph_conn *conn)
 static void hold(struct ph_conn *conn)
 {
     conn->held = true;
-    if (ph_op_keep(&conn->op) != PH_OK)
-        conn->op.status = PH_NOMEM;
+    if (ph_op_keep(conn->op) != PH_OK)
+        conn->op->status = PH_NOMEM;
 }
 
 static void after_read(struct ph_conn *conn)
 {
     if (conn->worker) { /* a hand-over is under way */
         hold(conn);
-    } else if (conn->op.status == PH_OK && ph_conn_wants_crossing(conn)) {
+    } else if (conn->op->status == PH_OK && ph_conn_wants_crossing(conn)) {
         hold(conn);
         ph_conn_cross(conn);
-    } else if (conn->op.status == PH_OK) {
+    } else if (conn->op->status == PH_OK) {
         run_or_free(conn, PH_JOB_MESSAGE);
-    } else if (conn->op.status == PH_TIMEOUT && conn->stopping) {
+    } else if (conn->op->status == PH_TIMEOUT && conn->stopping) {
         ph_conn_end(conn, stop_reason(conn));
     } else {
         ph_conn_end(conn, reason_of(conn));
@@ -282,7 +308,7 @@ static void read_done(struct ph_op *op)
 
 static void after_write(struct ph_conn *conn)
 {
-    if (conn->op.status == PH_OK)
+    if (conn->op->status == PH_OK)
         ph_conn_idle(conn);
     else
         ph_conn_end(conn, reason_of(conn));
@@ -293,46 +319,110 @@ static void write_done(struct ph_op *op)
     after_write(op->user);
 }
 
-void ph_conn_idle(struct ph_conn *conn)
+/* ---- The read of the next message ------------------------------------------------ */
+
+static void timed_out(struct ph_timer *timer)
+{
+    struct ph_conn *conn = ph_container_of(timer, struct ph_conn, timer);
+    ph_read_wake(conn->pipe);
+}
+
+/* There was no memory for an operation, and a message is lost. */
+static void starved(struct ph_timer *timer)
+{
+    struct ph_conn *conn = ph_container_of(timer, struct ph_conn, timer);
+    if (conn->worker)
+        ph_conn_cut(conn, PH_REASON_ERROR);
+    else
+        ph_conn_end(conn, PH_REASON_ERROR);
+}
+
+static struct ph_op *woken(struct ph_rest *rest, int64_t *deadline)
+{
+    struct ph_conn *conn = ph_container_of(rest, struct ph_conn, rest);
+    struct ph_port *port = conn->service->port;
+    ph_timer_stop(port, &conn->timer);
+    *deadline = conn->timer.at;
+    if (take_op(conn, read_done))
+        return conn->op;
+    conn->timer.fire = starved;
+    ph_timer_start(port, &conn->timer, 0);
+    return NULL;
+}
+
+/* False: something has come, or hinders it. */
+static bool rest(struct ph_conn *conn)
+{
+    conn->rest.wake = woken;
+    if (!ph_read_rest(conn->pipe, &conn->rest))
+        return false;
+    give_op(conn);
+    conn->timer.fire = timed_out;
+    ph_timer_start(conn->service->port, &conn->timer,
+                   deadline(conn, conn->server->idle_ms));
+    return true;
+}
+
+static void read_next(struct ph_conn *conn)
 {
     /* When the server stops, only what has come already is still answered. */
     int64_t until =
         conn->stopping ? PH_NOW : deadline(conn, conn->server->idle_ms);
-    if (ph_pipe_state(conn->pipe) != PH_PIPE_CONNECTED) {
+    struct ph_op *op;
+    if (!conn->stopping && rest(conn))
+        return;
+    op = take_op(conn, read_done);
+    if (!op ||
+        ph_read_start(op, conn->pipe, PH_READ_MESSAGE, 0, until) != PH_OK) {
+        ph_conn_end(conn, PH_REASON_ERROR);
+    } else if (op->state == PH_OP_DONE) {
+        /* A worker that is on the C stack must not run another of its
+         * connection's messages from here: what is there already comes in the
+         * next turn. */
+        if (ph_op_keep(op) != PH_OK)
+            op->status = PH_NOMEM;
+        ph_op_announce(op);
+    }
+}
+
+void ph_conn_idle(struct ph_conn *conn)
+{
+    if (ph_pipe_state(conn->pipe) != PH_PIPE_CONNECTED)
         ph_conn_end(conn,
                     conn->stopping ? stop_reason(conn) : PH_REASON_CLOSED);
-        return;
-    }
-    if (ph_conn_wants_crossing(conn)) {
+    else if (ph_conn_wants_crossing(conn))
         ph_conn_cross(conn);
-        return;
-    }
-    conn->op.done = read_done;
-    conn->op.user = conn;
-    if (ph_read_start(&conn->op, conn->pipe, PH_READ_MESSAGE, 0, until) !=
-        PH_OK) {
-        ph_conn_end(conn, PH_REASON_ERROR);
-        return;
-    }
-    if (conn->op.state != PH_OP_DONE)
-        return;
-    /* A worker that is on the C stack must not run another of its connection's
-     * messages from here: what is there already comes in the next turn. */
-    if (ph_op_keep(&conn->op) != PH_OK)
-        conn->op.status = PH_NOMEM;
-    ph_op_announce(&conn->op);
+    else
+        read_next(conn);
+}
+
+bool ph_conn_waits(const struct ph_conn *conn)
+{
+    return is_pending(conn) ? conn->op->kind == PH_OP_READ
+                            : ph_read_rests(conn->pipe);
+}
+
+bool ph_conn_wait_no_more(struct ph_conn *conn)
+{
+    if (!ph_conn_waits(conn))
+        return false;
+    ph_read_wake(conn->pipe);
+    if (conn->op)
+        ph_op_cancel(conn->op);
+    return true;
 }
 
 void ph_conn_reply(struct ph_conn *conn, const char *data, size_t len)
 {
-    conn->op.done = write_done;
-    conn->op.user = conn;
-    if (ph_reply_start(&conn->op, conn->pipe, data, len,
-                      deadline(conn, conn->server->timeout_ms)) != PH_OK)
+    struct ph_op *op = take_op(conn, write_done);
+    int64_t until = deadline(conn, conn->server->timeout_ms);
+    if (!op)
+        ph_conn_end(conn, PH_REASON_ERROR);
+    else if (ph_reply_start(op, conn->pipe, data, len, until) != PH_OK)
         ph_conn_end(conn, PH_REASON_CLOSED); /* closed by its handler */
-    else if (conn->op.state == PH_OP_IDLE)
+    else if (op->state == PH_OP_IDLE)
         ph_conn_idle(conn);
-    else if (conn->op.state == PH_OP_DONE)
+    else if (op->state == PH_OP_DONE)
         after_write(conn);
 }
 
@@ -341,7 +431,7 @@ void ph_conn_go_on(struct ph_conn *conn)
     if (conn->held) {
         conn->held = false;
         after_read(conn);
-    } else if (conn->op.state != PH_OP_PENDING) {
+    } else if (!ph_read_rests(conn->pipe) && !is_pending(conn)) {
         ph_conn_idle(conn);
     }
 }

@@ -10,7 +10,7 @@
 /* What a worker is to do with a connection. */
 enum ph_job {
     PH_JOB_OPENED,  /* a new client: on_open, and the session of those */
-    PH_JOB_MESSAGE, /* conn->op has a message */
+    PH_JOB_MESSAGE, /* its operation has a message */
     PH_JOB_ADOPTED, /* it came from another state: conn->crossing */
     PH_JOB_RESUMED, /* a session that has crossed: on_adopt, then the session */
     PH_JOB_ENDED    /* on_close, then the end; conn->reason says why */
@@ -38,16 +38,18 @@ struct ph_conn {
     struct ph_server *server;
     struct ph_pipe *pipe;         /* NULL: it is over */
     struct ph_place *place;       /* at the worker that has the name, or NULL */
-    struct ph_op op;              /* the idle read, or the reply */
-    struct ph_timer soon;         /* what is to come in the next turn */
+    struct ph_op *op;     /* its read or its reply; NULL: the read rests */
+    struct ph_rest rest;
+    struct ph_timer timer; /* the read's deadline while it rests, or what is to
+                              come in the next turn */
     struct ph_task *worker;       /* works on it now */
     struct ph_crossing *crossing; /* while it goes to another server */
     lua_Integer id;
     int ref; /* its userdata in the server's state, LUA_NOREF: none yet */
     uint32_t posts, post_bytes; /* posted, and not yet with the system */
     uint32_t refused; /* the generation that it could not cross to, or 0 */
-    enum ph_job job;
-    enum ph_reason reason;
+    uint8_t job;      /* enum ph_job */
+    uint8_t reason;   /* enum ph_reason */
     bool stopping; /* ends when it has no message left */
     bool cut;      /* the host closed it for `reason` */
     bool reloaded; /* a reload ends it, while `stopping` */
@@ -67,6 +69,12 @@ void ph_conn_reply(struct ph_conn *conn, const char *data, size_t len);
 /* On with the message that came while a worker was busy with the connection, or
  * the next read. */
 void ph_conn_go_on(struct ph_conn *conn);
+
+/* Does it wait for a message? */
+bool ph_conn_waits(const struct ph_conn *conn);
+
+/* If it does, it is asked to stop that; true: it will. */
+bool ph_conn_wait_no_more(struct ph_conn *conn);
 
 /* Gives the job to a worker. False: no memory for one. */
 bool ph_conn_run(struct ph_conn *conn, enum ph_job job);

@@ -145,7 +145,7 @@ static void wake(struct ph_task *session)
 /* The session's coroutine ends in the loop, not inside the other state. */
 static void take_over_session(struct ph_timer *timer)
 {
-    struct ph_conn *conn = ph_container_of(timer, struct ph_conn, soon);
+    struct ph_conn *conn = ph_container_of(timer, struct ph_conn, timer);
     struct ph_task *session = conn->crossing->session;
     conn->crossing->session = NULL;
     session->conn = NULL;
@@ -159,8 +159,8 @@ void ph_conn_adopted(struct ph_conn *conn, const char *refusal)
 {
     struct ph_task *session = conn->crossing->session;
     if (!refusal && session) {
-        conn->soon.fire = take_over_session;
-        ph_timer_start(conn->service->port, &conn->soon, 0);
+        conn->timer.fire = take_over_session;
+        ph_timer_start(conn->service->port, &conn->timer, 0);
         return;
     }
     if (refusal)
@@ -217,9 +217,7 @@ static void close_instead(struct ph_conn *conn)
     conn->stopping = true;
     conn->held = false;
     conn->reloaded = true;
-    if (conn->op.state == PH_OP_PENDING)
-        ph_op_cancel(&conn->op);
-    else
+    if (!ph_conn_wait_no_more(conn))
         ph_conn_end(conn, PH_REASON_RELOAD);
 }
 
@@ -245,7 +243,7 @@ void ph_conn_cross(struct ph_conn *conn)
 /* Not inside the session's coroutine: the loop enters one state at a time. */
 static void cross_session(struct ph_timer *timer)
 {
-    struct ph_conn *conn = ph_container_of(timer, struct ph_conn, soon);
+    struct ph_conn *conn = ph_container_of(timer, struct ph_conn, timer);
     struct ph_crossing *crossing = conn->crossing;
     conn->worker = NULL;
     if (ph_conn_wants_crossing(conn)) {
@@ -298,7 +296,7 @@ int ph_conn_checkpoint(lua_State *L)
     if (!may_cross(conn) || !depart(conn))
         return 0;
     conn->crossing->session = task;
-    conn->soon.fire = cross_session;
-    ph_timer_start(conn->service->port, &conn->soon, 0);
+    conn->timer.fire = cross_session;
+    ph_timer_start(conn->service->port, &conn->timer, 0);
     return ph_wait_yield(L, task, checkpoint_resumed);
 }

@@ -301,8 +301,7 @@ static int server_finish(lua_State *L)
             continue;
         conn->stopping = true;
         conn->reloaded |= reason == PH_REASON_RELOAD;
-        if (conn->op.kind == PH_OP_READ)
-            ph_op_cancel(&conn->op);
+        ph_conn_wait_no_more(conn);
     }
     return 0;
 }

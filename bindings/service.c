@@ -144,7 +144,7 @@ static bool cross_one(struct ph_conn *conn)
         ph_conn_cut(conn, PH_REASON_RELOAD);
         return true;
     }
-    if (conn->op.kind != PH_OP_READ || conn->op.state != PH_OP_PENDING)
+    if (!ph_conn_waits(conn))
         return false;
     ph_conn_cross(conn);
     return true;

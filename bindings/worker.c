@@ -114,9 +114,9 @@ static int message(lua_State *L, struct ph_conn *conn)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, conn->server->on_message);
     ph_conn_push(L, conn);
-    lua_pushlstring(L, conn->op.len ? (const char *)conn->op.data : "",
-                    conn->op.len);
-    ph_op_clear(&conn->op);
+    lua_pushlstring(L, conn->op->len ? (const char *)conn->op->data : "",
+                    conn->op->len);
+    ph_op_clear(conn->op);
     if (ph_runtime_of(L)->watcher)
         ph_runtime_of(L)->watcher->begin_call(ph_runtime_of(L));
     return handled(L, lua_pcallk(L, 2, 3, 1, 0, handled), 0);
@@ -125,11 +125,11 @@ static int message(lua_State *L, struct ph_conn *conn)
 static int ended(lua_State *L, struct ph_conn *conn)
 {
     lua_pushstring(L, ph_reason_name(conn->reason));
-    if (conn->op.state != PH_OP_DONE || conn->op.status == PH_OK)
+    if (!conn->op || conn->op->state != PH_OP_DONE || conn->op->status == PH_OK)
         return dispatch(L, "ended", 1);
     ph_server_push(L, conn->server, PH_SERVER_NAME);
-    ph_push_failure(L, &conn->op,
-                    conn->op.kind == PH_OP_READ ? "receive" : "reply",
+    ph_push_failure(L, conn->op,
+                    conn->op->kind == PH_OP_READ ? "receive" : "reply",
                     lua_tostring(L, -1));
     lua_remove(L, -4);
     return dispatch(L, "ended", 4);

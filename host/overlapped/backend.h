@@ -42,6 +42,8 @@ struct ph_port {
     struct ph_wait *ending;              /* of them: in this turn */
     struct ph_listener *listeners;
     struct ph_plan *plans; /* of faults: fault.h */
+    struct ph_op *spare;   /* IDLE operations, linked by next */
+    size_t spares;
     /* Freed at the end of the turn: a batch of events may still name them. */
     struct ph_pipe *dead;
     struct ph_listener *dead_listeners;
@@ -53,6 +55,14 @@ struct ph_port {
     void (*on_signal)(void *user, enum ph_signal_kind kind);
     void *on_signal_user;
     bool stopping; /* a stop has arrived */
+};
+
+/* What a back end may leave out that has a choice between asking the system at
+ * once and waiting for its notice. */
+enum ph_try {
+    PH_TRY_NOW,   /* nothing */
+    PH_TRY_FIRST, /* the question, where a notice will come anyhow */
+    PH_TRY_LATER  /* the question */
 };
 
 /* Where a read or write waits. */
@@ -78,12 +88,14 @@ struct ph_pipe {
     bool write_torn;       /* a write was cancelled midway */
     bool transact_torn;    /* a late reply may come: only close */
     bool in_ends;          /* `in` holds the end of its message */
+    bool orphaned; /* `live` counts a read in the system without an operation */
     size_t max_message;
     struct ph_listener *listener; /* server */
     char *name;                   /* the listener's; without one: owned */
     const char *path;             /* the listener's, or system_path */
     char *system_path;            /* client: owned, set by the back end */
     struct ph_queue reads, writes, flushes;
+    struct ph_rest *rest; /* of a read without an operation, or NULL */
     struct ph_op *connecting; /* also create and open */
     struct ph_op *transacting, *closing;
     struct ph_buffer in;
@@ -227,9 +239,8 @@ enum ph_status ph_backend_available(struct ph_op *op, const char *name,
 /* Reads what is there: at most `want` bytes of a byte pipe; of a message pipe
  * one whole message, or its first part (then ends is false) when the system
  * can serve the rest later. PH_OK: *chunk. PH_PENDING: ph_pipe_read_done will
- * be called. PH_CLOSED: the end. try_now false allows to wait for the system's
- * notice without a try. Only called when nothing of a read is in flight. */
-enum ph_status ph_backend_read(struct ph_pipe *pipe, size_t want, bool try_now,
+ * be called. PH_CLOSED: the end. Only called when nothing of a read is in flight. */
+enum ph_status ph_backend_read(struct ph_pipe *pipe, size_t want, enum ph_try when,
                                struct ph_chunk *chunk);
 
 /* Asks the read in flight to end. PH_OK: it has ended, nothing is in flight

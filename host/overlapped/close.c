@@ -162,6 +162,7 @@ static void end_others(struct ph_pipe *pipe)
 {
     if (pipe->connecting)
         ph_op_cancel(pipe->connecting);
+    ph_read_wake(pipe);
     ph_queue_end(&pipe->reads, PH_CANCELLED);
     ph_queue_end(&pipe->flushes, PH_CANCELLED);
 }

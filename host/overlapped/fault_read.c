@@ -185,7 +185,8 @@ static enum ph_status ask(struct ph_op *op, bool try_now,
 {
     struct ph_pipe *pipe = op->pipe;
     enum ph_status status =
-        ph_backend_read(pipe, ph_read_ask(op), try_now, chunk);
+        ph_backend_read(pipe, ph_read_ask(op),
+                        try_now ? PH_TRY_NOW : PH_TRY_FIRST, chunk);
     if (status == PH_PENDING)
         return status;
     arrived(pipe, status, chunk);

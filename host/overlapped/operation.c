@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SPARES 64 /* operations that a port keeps for the next that are asked */
+
 #define PH_STATUS_TEXT_(name, text) [PH_##name] = text,
 static const char *const status_names[] = {PH_STATUS_LIST(PH_STATUS_TEXT_)};
 
@@ -330,4 +332,44 @@ void ph_op_clear(struct ph_op *op)
     op->state = PH_OP_IDLE;
     op->pipe = NULL;
     op->signal.set = false;
+}
+
+void ph_op_free(struct ph_op *op)
+{
+    ph_op_clear(op);
+    free(op);
+}
+
+/* The last one given back is the first to be taken: it is in the caches. */
+struct ph_op *ph_op_take(struct ph_port *port)
+{
+    struct ph_op *op = port->spare;
+    if (!op)
+        return calloc(1, sizeof *op);
+    assert(port->spares && op->state == PH_OP_IDLE);
+    port->spares--;
+    port->spare = op->next;
+    return op;
+}
+
+void ph_op_give(struct ph_port *port, struct ph_op *op)
+{
+    assert(!op->signal.waiters);
+    ph_op_clear(op);
+    if (port->spares == SPARES) {
+        free(op);
+        return;
+    }
+    port->spares++;
+    op->next = port->spare;
+    port->spare = op;
+}
+
+void ph_spares_free(struct ph_port *port)
+{
+    while (port->spare) {
+        struct ph_op *op = port->spare;
+        port->spare = op->next;
+        free(op);
+    }
 }

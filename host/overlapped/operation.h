@@ -25,6 +25,9 @@ void ph_op_started(struct ph_op *op);
  * its `done`. */
 void ph_op_free(struct ph_op *op);
 
+/* Frees what ph_op_give has kept. */
+void ph_spares_free(struct ph_port *port);
+
 /* Refuses a start: PH_MISUSE with the reason. */
 enum ph_status ph_op_misuse(struct ph_op *op, const char *why);
 
@@ -73,6 +76,17 @@ void ph_flush_step(struct ph_op *op);    /* flush */
 void ph_close_step(struct ph_op *op);    /* close: its drain, then its flush */
 void ph_watch_step(struct ph_op *op);    /* watch of a folder */
 void ph_input_step(struct ph_op *op);    /* read of the input */
+
+/* How many bytes a read of a message asks the back end for. */
+size_t ph_read_most(const struct ph_pipe *pipe);
+
+/* What a read without an operation has found, for the next one. */
+void ph_read_keep(struct ph_pipe *pipe, enum ph_status status,
+                  const struct ph_chunk *chunk);
+
+/* ph_read_wake of a read that rests. False: no memory; it is over, but still in
+ * the system if it was. */
+bool ph_read_awake(struct ph_pipe *pipe);
 
 /* The heads of the queue go on as far as nothing waits for the system. Settles
  * the pipe: it may be gone afterwards, at the end of the turn. */

@@ -339,6 +339,39 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
 enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
                              enum ph_goal goal, size_t want, int64_t deadline);
 
+/*
+ * A read that waits for long can do without its operation, which is several
+ * times as large as what else an idle pipe needs. It rests: the system, or the
+ * back end, still waits for what comes, and then asks the owner for another
+ * operation to go on with.
+ */
+struct ph_rest {
+    /* Gives an operation, IDLE, with its `done` set, which is PENDING from then
+     * on, until *deadline. NULL: no memory; what has come is lost, and the owner
+     * ends the pipe, but not before this returns. */
+    struct ph_op *(*wake)(struct ph_rest *rest, int64_t *deadline);
+};
+
+/* Waits for a message without an operation, as ph_read_start would with one and
+ * with no deadline. False: that needs an operation now. */
+bool ph_read_rest(struct ph_pipe *pipe, struct ph_rest *rest);
+
+/* A read that rests goes on in an operation. */
+void ph_read_wake(struct ph_pipe *pipe);
+
+/* It ends, and nobody is told. */
+void ph_read_forget(struct ph_pipe *pipe);
+
+/* Does the pipe's read rest? */
+bool ph_read_rests(const struct ph_pipe *pipe);
+
+/* An operation, IDLE, for ph_op_give; NULL: no memory. The port keeps some that
+ * were given back. */
+struct ph_op *ph_op_take(struct ph_port *port);
+
+/* Takes back one that is DONE or IDLE. */
+void ph_op_give(struct ph_port *port, struct ph_op *op);
+
 /* Writes all of `data`, which must live until this returns; done when the
  * system has accepted it. A message pipe: one message. PH_TOOBIG: longer than
  * max_message, nothing sent. After a time-out or cancel that may have torn

@@ -37,10 +37,9 @@ void ph_pipe_retain(struct ph_pipe *pipe)
     pipe->owners++;
 }
 
-void ph_op_free(struct ph_op *op)
+static void give_back(struct ph_op *op)
 {
-    ph_op_clear(op);
-    free(op);
+    ph_op_give(op->port, op);
 }
 
 /* Without memory for an operation that waits, own writes are cancelled. */
@@ -49,15 +48,16 @@ void ph_pipe_close(struct ph_pipe *pipe)
     struct ph_op *op;
     if (pipe->state == PH_PIPE_CLOSED)
         return;
-    op = calloc(1, sizeof *op);
+    op = ph_op_take(pipe->port);
     if (op) {
-        op->done = ph_op_free;
+        op->done = give_back;
         if (ph_close_start(op, pipe, PH_NOW) != PH_OK ||
             op->state == PH_OP_DONE)
-            ph_op_free(op);
+            ph_op_give(pipe->port, op);
         return;
     }
     pipe->state = PH_PIPE_CLOSED;
+    ph_read_forget(pipe);
     if (pipe->connecting)
         ph_op_cancel(pipe->connecting);
     ph_queue_end(&pipe->reads, PH_CANCELLED);
@@ -211,6 +211,7 @@ enum ph_status ph_pipe_disconnect(struct ph_pipe *pipe, const char **why)
     assert(pipe->attached);
     pipe->state = PH_PIPE_DISCONNECTED;
     ph_backend_disconnect(pipe);
+    ph_read_wake(pipe);
     ph_queue_end(&pipe->reads, PH_CLOSED);
     ph_queue_end(&pipe->writes, PH_CLOSED);
     ph_queue_end(&pipe->flushes, PH_CLOSED);

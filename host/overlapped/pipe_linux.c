@@ -144,7 +144,7 @@ static enum ph_status take_unasked(struct linux_pipe *pipe,
     return take(pipe, state.revents == POLLIN, chunk);
 }
 
-enum ph_status ph_backend_read(struct ph_pipe *base, size_t want, bool try_now,
+enum ph_status ph_backend_read(struct ph_pipe *base, size_t want, enum ph_try when,
                                struct ph_chunk *chunk)
 {
     struct linux_pipe *pipe = linux_pipe_of(base);
@@ -152,7 +152,7 @@ enum ph_status ph_backend_read(struct ph_pipe *base, size_t want, bool try_now,
     enum ph_status status = PH_BUSY;
     assert(!base->reading && base->attached);
     pipe->want = want;
-    if (try_now || !armed)
+    if (when == PH_TRY_NOW || (when == PH_TRY_FIRST && !armed))
         status = take_unasked(pipe, chunk);
     if (status != PH_BUSY)
         return status;

@@ -157,12 +157,12 @@ static enum ph_status read_result(struct win_pipe *w, DWORD error,
     return data ? PH_OK : ph_win_status(error);
 }
 
-enum ph_status ph_backend_read(struct ph_pipe *pipe, size_t want, bool try_now,
+enum ph_status ph_backend_read(struct ph_pipe *pipe, size_t want, enum ph_try when,
                                struct ph_chunk *chunk)
 {
     struct win_pipe *w = win_pipe(pipe);
     DWORD error;
-    (void)try_now; /* the call that waits tries as well */
+    (void)when; /* the call that waits tries as well */
     if (!prepare_read(w, want))
         return PH_NOMEM;
     do {

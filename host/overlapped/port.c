@@ -50,6 +50,7 @@ void ph_port_destroy(struct ph_port *port)
     assert(!port->counts.folders);
     assert(!port->counts.processes && !port->plans && !port->parked);
     free(port->parked_bytes);
+    ph_spares_free(port);
     ph_backend_port_close(port);
 }
 

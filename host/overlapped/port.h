@@ -126,7 +126,7 @@ bool ph_port_stop_asked(struct ph_port *port);
 
 /* Embedded in its owner; zeroed before first use. */
 struct ph_timer {
-    int64_t at;
+    int64_t at; /* when it was started for; PH_FOREVER: never */
     uint64_t order; /* of the starts: it decides between equal times */
     void (*fire)(struct ph_timer *timer);
     struct ph_timer *child, *next, **link; /* pairing heap; link: in it */

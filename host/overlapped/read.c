@@ -243,17 +243,21 @@ static bool stop(struct ph_op *op, bool try_now)
     return true;
 }
 
+size_t ph_read_most(const struct ph_pipe *pipe)
+{
+    return pipe->mode == PH_MODE_MESSAGE ? pipe->max_message + 1 - held(pipe)
+                                         : READ_AHEAD;
+}
+
 static size_t ask(const struct ph_op *op)
 {
-    size_t have = held(op->pipe);
     switch (op->goal) {
     case PH_READ_EXACT:
-        return op->want - have;
+        return op->want - held(op->pipe);
     case PH_READ_LINE:
     case PH_READ_FRAME:
-        return READ_AHEAD;
     case PH_READ_MESSAGE:
-        return op->pipe->max_message + 1 - have;
+        return ph_read_most(op->pipe);
     case PH_READ_SOME:
     default:
         return op->want;
@@ -262,7 +266,7 @@ static size_t ask(const struct ph_op *op)
 
 /* Serves the head as far as that goes without waiting. True: it has ended and
  * may be gone; false: it is in flight. */
-static bool drive(struct ph_op *op, bool try_now)
+static bool drive(struct ph_op *op, enum ph_try when)
 {
     struct ph_pipe *pipe = op->pipe;
     for (;;) {
@@ -273,8 +277,8 @@ static bool drive(struct ph_op *op, bool try_now)
             return true;
         }
         if (pipe->read_stops)
-            return stop(op, try_now);
-        status = ph_backend_read(pipe, ask(op), try_now, &chunk);
+            return stop(op, when == PH_TRY_NOW);
+        status = ph_backend_read(pipe, ask(op), when, &chunk);
         op->os = chunk.os;
         if (status == PH_PENDING) {
             pipe->reading = PH_IN_SYSTEM;
@@ -289,6 +293,18 @@ static bool drive(struct ph_op *op, bool try_now)
             return true;
         }
     }
+}
+
+void ph_read_keep(struct ph_pipe *pipe, enum ph_status status,
+                  const struct ph_chunk *chunk)
+{
+    assert(!pipe->reads.head && !held(pipe));
+    if (status == PH_OK) {
+        pipe->in_ends = chunk->ends;
+        status = hold(pipe, chunk->data, chunk->len);
+    }
+    /* Without memory a message is lost, and nothing may come behind it. */
+    pipe->read_stops |= status == PH_CLOSED || status == PH_NOMEM;
 }
 
 /* For faulty.h. */
@@ -325,7 +341,7 @@ static void go_on(struct ph_pipe *pipe)
 {
     while (pipe->reads.head && !pipe->reading && pipe->attached &&
            pipe->reads.head->ending == PH_OK)
-        drive(pipe->reads.head, false);
+        drive(pipe->reads.head, PH_TRY_FIRST);
     pipe->live--;
     ph_pipe_settle(pipe);
 }
@@ -352,17 +368,23 @@ static void failed(struct ph_op *op, enum ph_status status,
 void ph_pipe_read_done(struct ph_pipe *pipe, enum ph_status status,
                        const struct ph_chunk *chunk)
 {
-    struct ph_op *op = pipe->reads.head;
-    assert(pipe->reading == PH_IN_SYSTEM && op);
+    struct ph_op *op;
+    assert(pipe->reading == PH_IN_SYSTEM);
+    if (pipe->rest && !ph_read_awake(pipe)) {
+        pipe->reading = PH_NO_FLIGHT;
+        return;
+    }
     if (pipe->faulty) {
         ph_fault_read_done(pipe, status, chunk);
         return;
     }
     pipe->reading = PH_NO_FLIGHT;
-    pipe->live++;
-    if (status == PH_OK)
+    op = pipe->reads.head;
+    pipe->live += !pipe->orphaned;
+    pipe->orphaned = false;
+    if (op && status == PH_OK)
         take(op, chunk);
-    else
+    else if (op)
         failed(op, status, chunk);
     /* Asked to end, and what has come was not enough for it: that is held now,
      * and the next read's. */
@@ -382,7 +404,7 @@ static void end_head(struct ph_op *op)
         return;
     pipe->reading = PH_NO_FLIGHT;
     if (ending != PH_CLOSED && pipe->attached) {
-        if (drive(op, true) || ph_seam_cancel_read(pipe) == PH_PENDING)
+        if (drive(op, PH_TRY_NOW) || ph_seam_cancel_read(pipe) == PH_PENDING)
             return;
         pipe->reading = PH_NO_FLIGHT;
     }
@@ -424,12 +446,13 @@ enum ph_status ph_read_start(struct ph_op *op, struct ph_pipe *pipe,
     ph_op_begin(op, PH_OP_READ, pipe->port, pipe, deadline);
     op->goal = goal;
     op->want = want;
+    ph_read_wake(pipe); /* the first in line */
     ph_queue_push(&pipe->reads, op);
     if (why) {
         op->why = why;
         finish(op, status);
     } else if (pipe->reads.head == op && !pipe->reading) {
-        drive(op, deadline == PH_NOW);
+        drive(op, deadline == PH_NOW ? PH_TRY_NOW : PH_TRY_FIRST);
     }
     ph_op_started(op);
     return PH_OK;

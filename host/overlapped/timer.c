@@ -66,12 +66,12 @@ static void set_root(struct ph_port *port, struct ph_timer *root)
 void ph_timer_start(struct ph_port *port, struct ph_timer *timer, int64_t at)
 {
     ph_timer_stop(port, timer);
-    if (at == PH_FOREVER)
-        return;
-    assert(timer->fire && !timer->child);
     /* Never due in the turn that starts it: a timer that restarts itself with
      * no delay must not keep the port from its other work. */
     timer->at = at > port->now ? at : port->now + 1;
+    if (at == PH_FOREVER)
+        return;
+    assert(timer->fire && !timer->child);
     timer->order = port->timer_order++;
     timer->next = NULL;
     set_root(port, meld(port->timers, timer));

@@ -401,7 +401,7 @@ static enum ph_status unread(struct ph_pipe *pipe, struct ph_op *op)
 {
     struct ph_peek peek = {0};
     enum ph_status status = PH_OK;
-    if (pipe->reads.head || pipe->transacting)
+    if (pipe->reads.head || pipe->rest || pipe->transacting)
         op->why = "a read or transact is pending on this pipe";
     else if (pipe->in.start < pipe->in.end)
         op->why = "part of a message is unread";
