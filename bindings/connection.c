@@ -58,7 +58,7 @@ void ph_conn_push(lua_State *L, struct ph_conn *conn)
     ph_server_push(L, conn->server, PH_SERVER_NAME);
     self = ph_pipe_push(L, -1);
     lua_remove(L, -2);
-    self->timeout_ms = conn->server->timeout_ms;
+    self->timeout_ms = (float)conn->server->timeout_ms;
     lua_pushvalue(L, -1);
     conn->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     ph_pipe_retain(conn->pipe);

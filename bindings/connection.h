@@ -46,14 +46,15 @@ struct ph_conn {
     struct ph_crossing *crossing; /* while it goes to another server */
     lua_Integer id;
     int ref; /* its userdata in the server's state, LUA_NOREF: none yet */
-    uint32_t posts, post_bytes; /* posted, and not yet with the system */
+    uint32_t post_bytes; /* posted, and not yet with the system … */
     uint32_t refused; /* the generation that it could not cross to, or 0 */
-    uint8_t job;      /* enum ph_job */
-    uint8_t reason;   /* enum ph_reason */
-    bool stopping; /* ends when it has no message left */
-    bool cut;      /* the host closed it for `reason` */
-    bool reloaded; /* a reload ends it, while `stopping` */
-    bool held;     /* its read has ended while a worker was busy with it */
+    uint32_t posts : 20; /* … in so many messages */
+    uint32_t job : 3;    /* enum ph_job */
+    uint32_t reason : 4; /* enum ph_reason */
+    bool stopping : 1; /* ends when it has no message left */
+    bool cut : 1;      /* the host closed it for `reason` */
+    bool reloaded : 1; /* a reload ends it, while `stopping` */
+    bool held : 1; /* its read has ended while a worker was busy with it */
 };
 
 /* Pushes the connection's pipe userdata, made when it is first asked for. May

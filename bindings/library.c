@@ -114,7 +114,7 @@ static int log_line(lua_State *L)
 static int set_timeout(lua_State *L)
 {
     struct lua_pipe *self = ph_pipe_check(L, 1);
-    self->timeout_ms = luaL_optnumber(L, 2, -1);
+    self->timeout_ms = (float)luaL_optnumber(L, 2, -1);
     return 0;
 }
 

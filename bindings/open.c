@@ -212,7 +212,7 @@ static struct lua_pipe *push_handle(lua_State *L, lua_Number timeout_ms,
                                     struct ph_frame *frame)
 {
     struct lua_pipe *self = ph_pipe_push(L, 1);
-    self->timeout_ms = timeout_ms;
+    self->timeout_ms = (float)timeout_ms;
     self->pipe = ph_pipe_new(ph_runtime_of(L)->port);
     if (!self->pipe)
         luaL_error(L, "not enough memory");

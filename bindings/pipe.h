@@ -7,10 +7,10 @@
 #include "overlapped.h"
 
 struct lua_pipe {
-    struct ph_pipe *pipe;   /* NULL: closed by the script, or not yet open */
-    lua_Number timeout_ms;  /* of the handle; negative: none */
-    bool host_closed;       /* the host closed it: outcomes, no misuse */
-    struct ph_conn *conn;   /* a server's connection, while it is one */
+    struct ph_pipe *pipe; /* NULL: closed by the script, or not yet open */
+    struct ph_conn *conn; /* a server's connection, while it is one */
+    float timeout_ms;     /* of the handle; negative: none */
+    bool host_closed;     /* the host closed it: outcomes, no misuse */
 };
 
 /* User values of the userdata: the pipe's name, and a table of fields. */

@@ -24,6 +24,7 @@ struct ph_queue {
 struct ph_buffer {
     unsigned char *bytes;
     size_t start, end, cap;
+    size_t scanned; /* no line feed in so many from `start` */
 };
 
 struct ph_port {
@@ -72,38 +73,41 @@ enum ph_flight {
     PH_HELD       /* a fault delays it: nothing of it is in the back end */
 };
 
+/* Of each idle connection there is one, so its size counts: small fields share
+ * words, and what is rarely there is a pointer. */
 struct ph_pipe {
     struct ph_port *port;
-    uint32_t owners; /* references from outside */
-    uint32_t live;   /* PENDING operations, close included */
-    enum ph_pipe_state state;
-    enum ph_mode mode;           /* set by the back end on open */
-    enum ph_direction direction; /* as the server named it */
-    bool server;
+    uint32_t owners;      /* references from outside */
+    uint32_t live;        /* PENDING operations, close included */
+    uint32_t child;       /* a stream of the process with this id, or 0 */
+    uint32_t max_message; /* bytes */
+    uint8_t state;        /* enum ph_pipe_state */
+    uint8_t mode;         /* enum ph_mode; set by the back end on open */
+    uint8_t direction;    /* enum ph_direction, as the server named it */
     uint8_t reading, writing; /* enum ph_flight */
-    bool attached;         /* the back end has a handle */
-    bool taken;            /* counts in listener->taken */
-    bool read_stops;       /* nothing comes any more, or faults may hinder it */
-    bool write_ended;      /* the peer takes nothing any more */
-    bool write_torn;       /* a write was cancelled midway */
-    bool transact_torn;    /* a late reply may come: only close */
-    bool in_ends;          /* `in` holds the end of its message */
+    bool server;
+    bool attached;      /* the back end has a handle */
+    bool taken;         /* counts in listener->taken */
+    bool read_stops;    /* nothing comes any more, or faults may hinder it */
+    bool write_ended;   /* the peer takes nothing any more */
+    bool write_torn;    /* a write was cancelled midway */
+    bool transact_torn; /* a late reply may come: only close */
+    bool in_ends;       /* `in` holds the end of its message */
     bool orphaned; /* `live` counts a read in the system without an operation */
-    size_t max_message;
     struct ph_listener *listener; /* server */
     char *name;                   /* the listener's; without one: owned */
-    const char *path;             /* the listener's, or system_path */
-    char *system_path;            /* client: owned, set by the back end */
-    struct ph_queue reads, writes, flushes;
+    char *path; /* owned; set by the back end; NULL: the listener's */
+    struct ph_queue reads, writes;
+    struct ph_op *flushes;   /* linked by next, in no order */
     struct ph_rest *rest; /* of a read without an operation, or NULL */
     struct ph_op *connecting; /* also create and open */
     struct ph_op *transacting, *closing;
-    struct ph_buffer in;
-    size_t in_scanned; /* no line feed in this many bytes of `in` */
-    uint32_t child;    /* a stream of the process with this id, or 0 */
-    struct ph_frame *frame; /* of a byte pipe with messages; a reference */
+    struct ph_buffer *in;     /* NULL: nothing was held yet */
     struct ph_faulty *faulty; /* its faults: faulty.h; NULL: none */
-    struct ph_pipe *next_dead;
+    union {
+        struct ph_frame *frame; /* of a byte pipe with messages; a reference */
+        struct ph_pipe *next_dead;
+    };
 };
 
 /* A name that this process serves; shared by its instances. */

@@ -19,10 +19,19 @@ enum close_phase { DRAINS, FLUSHES };
 
 /* ---- Flush ---------------------------------------------------------- */
 
+static void unlink_flush(struct ph_op *op)
+{
+    struct ph_op **link = &op->pipe->flushes;
+    while (*link && *link != op)
+        link = &(*link)->next;
+    if (*link)
+        *link = op->next;
+}
+
 static void finish_flush(struct ph_op *op, enum ph_status status)
 {
     assert(!op->system); /* the back end holds nothing of it any more */
-    ph_queue_remove(&op->pipe->flushes, op);
+    unlink_flush(op);
     ph_op_end(op, status);
 }
 
@@ -75,7 +84,8 @@ enum ph_status ph_flush_start(struct ph_op *op, struct ph_pipe *pipe,
     if (pipe->faulty)
         ph_fault_release(pipe);
     ph_op_begin(op, PH_OP_FLUSH, pipe->port, pipe, deadline);
-    ph_queue_push(&pipe->flushes, op);
+    op->next = pipe->flushes;
+    pipe->flushes = op;
     if (pipe->state != PH_PIPE_CONNECTED)
         finish_flush(op, PH_OK); /* nothing can be unread */
     else
@@ -90,7 +100,7 @@ static void finish_close(struct ph_op *op)
 {
     struct ph_pipe *pipe = op->pipe;
     assert(pipe->closing == op && pipe->live == 1);
-    assert(!pipe->reads.head && !pipe->writes.head && !pipe->flushes.head);
+    assert(!pipe->reads.head && !pipe->writes.head && !pipe->flushes);
     pipe->closing = NULL;
     ph_pipe_detach(pipe);
     op->why = NULL;
@@ -151,7 +161,7 @@ void ph_close_step(struct ph_op *op)
     if (pipe->live == 1)
         drained(op);
     else if (op->ending != PH_OK && op->phase == DRAINS) {
-        ph_queue_end(&pipe->writes, PH_CANCELLED);
+        ph_ops_end(pipe->writes.head, PH_CANCELLED);
         if (op->ending == PH_TIMEOUT)
             op->ending = PH_OK; /* the flush has a time of its own */
         op->deadline = PH_FOREVER;
@@ -163,8 +173,8 @@ static void end_others(struct ph_pipe *pipe)
     if (pipe->connecting)
         ph_op_cancel(pipe->connecting);
     ph_read_wake(pipe);
-    ph_queue_end(&pipe->reads, PH_CANCELLED);
-    ph_queue_end(&pipe->flushes, PH_CANCELLED);
+    ph_ops_end(pipe->reads.head, PH_CANCELLED);
+    ph_ops_end(pipe->flushes, PH_CANCELLED);
 }
 
 enum ph_status ph_close_start(struct ph_op *op, struct ph_pipe *pipe,

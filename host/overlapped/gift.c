@@ -12,7 +12,7 @@
 void ph_pipe_give(struct ph_pipe *pipe, struct ph_gift *out)
 {
     assert(pipe->state == PH_PIPE_CONNECTED && pipe->attached && pipe->server);
-    assert(!pipe->reads.head && !pipe->writes.head && !pipe->flushes.head);
+    assert(!pipe->reads.head && !pipe->writes.head && !pipe->flushes);
     out->handle = ph_backend_give(pipe);
     out->mode = pipe->mode;
     out->direction = pipe->direction;
@@ -35,10 +35,10 @@ struct ph_pipe *ph_pipe_take(struct ph_port *port, const struct ph_gift *gift,
         return NULL;
     pipe->server = true;
     pipe->name = ph_strdup(name);
-    pipe->path = pipe->system_path = ph_strdup(path);
+    pipe->path = ph_strdup(path);
     pipe->mode = gift->mode;
     pipe->direction = gift->direction;
-    pipe->max_message = gift->max_message;
+    pipe->max_message = (uint32_t)gift->max_message;
     if (pipe->name && pipe->path &&
         ph_backend_take(pipe, gift->handle) == PH_OK) {
         pipe->state = PH_PIPE_CONNECTED;

@@ -54,7 +54,7 @@ void ph_pipe_refuse(struct ph_pipe *pipe)
     struct ph_listener *listener = pipe->listener;
     if (!listener || listener->closed)
         return;
-    ph_queue_end(&listener->waiting, PH_CANCELLED);
+    ph_ops_end(listener->waiting.head, PH_CANCELLED);
     listener->closed = true;
     ph_backend_unlisten(listener);
 }
@@ -74,14 +74,14 @@ void ph_listeners_free(struct ph_port *port)
 static void join(struct ph_pipe *pipe, struct ph_listener *listener,
                  size_t max_message)
 {
+    assert(max_message < UINT32_MAX);
     assert(pipe->state == PH_PIPE_NEW && !pipe->listener && !listener->closed);
     pipe->server = true;
     pipe->listener = listener;
     pipe->name = listener->name;
-    pipe->path = listener->path;
     pipe->mode = listener->options.mode;
     pipe->direction = listener->options.direction;
-    pipe->max_message = max_message;
+    pipe->max_message = (uint32_t)max_message;
     pipe->state = PH_PIPE_LISTENING;
     listener->instances++;
 }
@@ -351,7 +351,6 @@ void ph_listener_leave(struct ph_pipe *pipe)
     if (!listener)
         return;
     pipe->listener = NULL;
-    pipe->path = NULL;
     pipe->name = NULL;
     leave(listener);
 }

@@ -83,9 +83,8 @@ static enum ph_status connected(struct visitor *visitor, int fd,
     }
     if (status != PH_OK)
         return status;
-    if (!pipe->system_path)
-        pipe->system_path = ph_strdup(address->sun_path);
-    pipe->path = pipe->system_path;
+    if (!pipe->path)
+        pipe->path = ph_strdup(address->sun_path);
     ph_pipe_attach(pipe, fd);
     return PH_OK;
 }

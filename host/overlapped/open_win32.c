@@ -98,13 +98,15 @@ static enum ph_status open_path(struct ph_pipe *pipe, const char *path,
                                 const char **why)
 {
     wchar_t *wide = ph_win_wide(path);
+    enum ph_direction direction;
     HANDLE handle;
     DWORD error;
     enum ph_status status;
     if (!wide)
         return PH_NOMEM;
-    handle = open_pipe(wide, &pipe->direction, &error);
+    handle = open_pipe(wide, &direction, &error);
     free(wide);
+    pipe->direction = (uint8_t)direction;
     if (handle == INVALID_HANDLE_VALUE) {
         *os = (long)error;
         return ph_win_status(error);
@@ -129,8 +131,7 @@ enum ph_status ph_backend_open(struct ph_pipe *pipe, const char *name,
         free(path);
         return status;
     }
-    free(pipe->system_path);
-    pipe->system_path = path;
+    free(pipe->path);
     pipe->path = path;
     return PH_OK;
 }

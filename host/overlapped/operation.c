@@ -65,9 +65,9 @@ void ph_queue_remove(struct ph_queue *queue, struct ph_op *op)
     }
 }
 
-void ph_queue_end(struct ph_queue *queue, enum ph_status status)
+void ph_ops_end(struct ph_op *first, enum ph_status status)
 {
-    for (struct ph_op *op = queue->head; op; op = op->next) {
+    for (struct ph_op *op = first; op; op = op->next) {
         if (op->ending == PH_OK)
             op->ending = status;
         ph_op_poke(op);

@@ -77,6 +77,15 @@ void ph_close_step(struct ph_op *op);    /* close: its drain, then its flush */
 void ph_watch_step(struct ph_op *op);    /* watch of a folder */
 void ph_input_step(struct ph_op *op);    /* read of the input */
 
+/* Bytes that were received and not yet served. */
+static inline size_t ph_pipe_held(const struct ph_pipe *pipe)
+{
+    return pipe->in ? pipe->in->end - pipe->in->start : 0;
+}
+
+/* Forgets them. */
+void ph_pipe_drop_held(struct ph_pipe *pipe);
+
 /* How many bytes a read of a message asks the back end for. */
 size_t ph_read_most(const struct ph_pipe *pipe);
 
@@ -100,8 +109,8 @@ void ph_pipe_settle(struct ph_pipe *pipe);
 /* Closes the handle and leaves the listener; nothing is in flight. */
 void ph_pipe_detach(struct ph_pipe *pipe);
 
-/* Asks every operation in the queue to end as `status`. */
-void ph_queue_end(struct ph_queue *queue, enum ph_status status);
+/* Asks these operations, linked by next, to end as `status`. */
+void ph_ops_end(struct ph_op *first, enum ph_status status);
 
 /* One try to create: joins this process's instances of the name, or takes the
  * name. The outcomes of ph_create_start; PH_EXISTS may be tried again. */

@@ -60,9 +60,9 @@ void ph_pipe_close(struct ph_pipe *pipe)
     ph_read_forget(pipe);
     if (pipe->connecting)
         ph_op_cancel(pipe->connecting);
-    ph_queue_end(&pipe->reads, PH_CANCELLED);
-    ph_queue_end(&pipe->writes, PH_CANCELLED);
-    ph_queue_end(&pipe->flushes, PH_CANCELLED);
+    ph_ops_end(pipe->reads.head, PH_CANCELLED);
+    ph_ops_end(pipe->writes.head, PH_CANCELLED);
+    ph_ops_end(pipe->flushes, PH_CANCELLED);
     ph_pipe_settle(pipe);
 }
 
@@ -79,9 +79,7 @@ void ph_pipe_release(struct ph_pipe *pipe)
 
 static void clear_client(struct ph_pipe *pipe)
 {
-    free(pipe->in.bytes);
-    pipe->in = (struct ph_buffer){0};
-    pipe->in_scanned = 0;
+    ph_pipe_drop_held(pipe);
     pipe->read_stops = pipe->write_ended = false;
     pipe->write_torn = pipe->transact_torn = false;
 }
@@ -89,7 +87,7 @@ static void clear_client(struct ph_pipe *pipe)
 /* After disconnect the old handle stays until nothing of it is in flight. */
 static void drop_old_client(struct ph_pipe *pipe)
 {
-    if (!pipe->attached || pipe->reading || pipe->writing || pipe->flushes.head)
+    if (!pipe->attached || pipe->reading || pipe->writing || pipe->flushes)
         return;
     ph_seam_close(pipe);
     clear_client(pipe);
@@ -118,8 +116,8 @@ void ph_pipe_settle(struct ph_pipe *pipe)
         return;
     ph_pipe_detach(pipe);
     free(pipe->name); /* one of its own; a listener's it has left */
-    free(pipe->system_path);
-    free(pipe->in.bytes);
+    free(pipe->path);
+    ph_pipe_drop_held(pipe);
     ph_frame_release(pipe->frame);
     pipe->state = PH_PIPE_NEW; /* settled: on the list once */
     pipe->live = 1;
@@ -134,7 +132,8 @@ void ph_pipe_set_frame(struct ph_pipe *pipe, struct ph_frame *frame)
         ph_frame_retain(frame);
     ph_frame_release(pipe->frame);
     pipe->frame = frame;
-    pipe->in_scanned = 0; /* it may be lines from now on */
+    if (pipe->in)
+        pipe->in->scanned = 0; /* it may be lines from now on */
 }
 
 enum ph_pipe_state ph_pipe_state(const struct ph_pipe *pipe)
@@ -150,9 +149,10 @@ struct ph_port *ph_pipe_port(const struct ph_pipe *pipe)
 void ph_pipe_info(const struct ph_pipe *pipe, struct ph_info *out)
 {
     const struct ph_listener *listener = pipe->listener;
+    const char *path = pipe->path || !listener ? pipe->path : listener->path;
     struct ph_info info = {
         .name = pipe->name ? pipe->name : "",
-        .path = pipe->path ? pipe->path : "",
+        .path = path ? path : "",
         .server = pipe->server,
         .framed = pipe->frame != NULL,
         .mode = pipe->mode,
@@ -178,7 +178,7 @@ enum ph_status ph_pipe_peer(struct ph_pipe *pipe, struct ph_peer *out, long *os)
 
 enum ph_status ph_pipe_peek(struct ph_pipe *pipe, struct ph_peek *out, long *os)
 {
-    size_t held = pipe->in.end - pipe->in.start;
+    size_t held = ph_pipe_held(pipe);
     enum ph_status status;
     if (pipe->state == PH_PIPE_DISCONNECTED)
         return PH_CLOSED;
@@ -212,9 +212,9 @@ enum ph_status ph_pipe_disconnect(struct ph_pipe *pipe, const char **why)
     pipe->state = PH_PIPE_DISCONNECTED;
     ph_backend_disconnect(pipe);
     ph_read_wake(pipe);
-    ph_queue_end(&pipe->reads, PH_CLOSED);
-    ph_queue_end(&pipe->writes, PH_CLOSED);
-    ph_queue_end(&pipe->flushes, PH_CLOSED);
+    ph_ops_end(pipe->reads.head, PH_CLOSED);
+    ph_ops_end(pipe->writes.head, PH_CLOSED);
+    ph_ops_end(pipe->flushes, PH_CLOSED);
     ph_listener_untake(pipe);
     drop_old_client(pipe);
     return PH_OK;

@@ -151,7 +151,7 @@ enum ph_status ph_backend_read(struct ph_pipe *base, size_t want, enum ph_try wh
     bool armed = pipe->watch.armed & EPOLLIN;
     enum ph_status status = PH_BUSY;
     assert(!base->reading && base->attached);
-    pipe->want = want;
+    pipe->want = want < UINT32_MAX ? (uint32_t)want : UINT32_MAX;
     if (when == PH_TRY_NOW || (when == PH_TRY_FIRST && !armed))
         status = take_unasked(pipe, chunk);
     if (status != PH_BUSY)

@@ -13,9 +13,12 @@
 
 #define READ_AHEAD 65536 /* bytes asked for when a line's end is not known */
 
-static size_t held(const struct ph_pipe *pipe)
+void ph_pipe_drop_held(struct ph_pipe *pipe)
 {
-    return pipe->in.end - pipe->in.start;
+    if (pipe->in)
+        free(pipe->in->bytes);
+    free(pipe->in);
+    pipe->in = NULL;
 }
 
 /* Appends to what is held. What was served before it makes room first: a
@@ -23,10 +26,14 @@ static size_t held(const struct ph_pipe *pipe)
 static enum ph_status hold(struct ph_pipe *pipe, const unsigned char *bytes,
                            size_t len)
 {
-    struct ph_buffer *in = &pipe->in;
+    struct ph_buffer *in = pipe->in;
+    if (!in)
+        in = pipe->in = calloc(1, sizeof *in);
+    if (!in)
+        return PH_NOMEM;
     assert(in->start <= in->end && in->end <= in->cap);
     if (in->start && in->start + len > in->cap - in->end + in->start) {
-        memmove(in->bytes, in->bytes + in->start, held(pipe));
+        memmove(in->bytes, in->bytes + in->start, ph_pipe_held(pipe));
         in->end -= in->start;
         in->start = 0;
     }
@@ -48,12 +55,17 @@ static enum ph_status hold(struct ph_pipe *pipe, const unsigned char *bytes,
  * to the operation when nothing is left in it. */
 static void serve_held(struct ph_op *op, size_t len, size_t skip)
 {
-    struct ph_buffer *in = &op->pipe->in;
-    assert(len + skip <= held(op->pipe));
+    struct ph_buffer *in = op->pipe->in;
+    assert(len + skip <= ph_pipe_held(op->pipe));
+    if (!in) { /* an exact read of nothing */
+        op->data = NULL;
+        op->len = 0;
+        return;
+    }
     op->data = in->bytes + in->start;
     op->len = len;
     in->start += len + skip;
-    op->pipe->in_scanned = 0;
+    in->scanned = 0;
     if (in->start < in->end)
         return;
     free(op->buf);
@@ -71,11 +83,11 @@ static bool reads_lines(const struct ph_op *op)
 static bool serve_line(struct ph_op *op, enum ph_status *status)
 {
     struct ph_pipe *pipe = op->pipe;
-    const unsigned char *from = pipe->in.bytes + pipe->in.start;
-    size_t have = held(pipe);
+    const unsigned char *from = pipe->in->bytes + pipe->in->start;
+    size_t have = ph_pipe_held(pipe);
     const unsigned char *end =
-        have > pipe->in_scanned
-            ? memchr(from + pipe->in_scanned, '\n', have - pipe->in_scanned)
+        have > pipe->in->scanned
+            ? memchr(from + pipe->in->scanned, '\n', have - pipe->in->scanned)
             : NULL;
     size_t len = end ? (size_t)(end - from) : have;
     /* A CR that is the last byte so far may be the line's end, no part of it.
@@ -85,7 +97,7 @@ static bool serve_line(struct ph_op *op, enum ph_status *status)
         *status = PH_TOOBIG;
         return true;
     }
-    pipe->in_scanned = have;
+    pipe->in->scanned = have;
     if (!end)
         return false;
     serve_held(op, len - cr, 1u + cr);
@@ -98,11 +110,11 @@ static bool serve_frame(struct ph_op *op, enum ph_status *status)
     struct ph_framed at;
     if (reads_lines(op))
         return serve_line(op, status);
-    *status = ph_frame_find(pipe->frame, pipe->in.bytes + pipe->in.start,
-                            held(pipe), pipe->max_message, &at);
+    *status = ph_frame_find(pipe->frame, pipe->in->bytes + pipe->in->start,
+                            ph_pipe_held(pipe), pipe->max_message, &at);
     op->why = at.why;
     if (*status == PH_OK) {
-        pipe->in.start += at.skip;
+        pipe->in->start += at.skip;
         serve_held(op, at.len, 0);
     }
     return *status != PH_PENDING;
@@ -111,7 +123,7 @@ static bool serve_frame(struct ph_op *op, enum ph_status *status)
 static bool serve_message(struct ph_op *op, enum ph_status *status)
 {
     struct ph_pipe *pipe = op->pipe;
-    size_t have = held(pipe);
+    size_t have = ph_pipe_held(pipe);
     if (have > pipe->max_message)
         *status = PH_TOOBIG;
     else if (pipe->in_ends)
@@ -125,7 +137,7 @@ static bool serve_message(struct ph_op *op, enum ph_status *status)
 static bool serve(struct ph_op *op, enum ph_status *status)
 {
     struct ph_pipe *pipe = op->pipe;
-    size_t have = held(pipe);
+    size_t have = ph_pipe_held(pipe);
     *status = PH_OK;
     switch (op->goal) {
     case PH_READ_EXACT:
@@ -165,7 +177,7 @@ static bool serve_chunk(struct ph_op *op, const struct ph_chunk *chunk)
     struct ph_pipe *pipe = op->pipe;
     bool message = pipe->mode == PH_MODE_MESSAGE;
     struct ph_framed at = {.len = chunk->len};
-    if (held(pipe))
+    if (ph_pipe_held(pipe))
         return false;
     switch (op->goal) {
     case PH_READ_SOME:
@@ -227,7 +239,7 @@ static bool take(struct ph_op *op, const struct ph_chunk *chunk)
  * without its end does not. */
 static void at_end(struct ph_op *op)
 {
-    size_t have = held(op->pipe);
+    size_t have = ph_pipe_held(op->pipe);
     bool line = have && reads_lines(op);
     if (line)
         serve_held(op, have, 0);
@@ -245,7 +257,7 @@ static bool stop(struct ph_op *op, bool try_now)
 
 size_t ph_read_most(const struct ph_pipe *pipe)
 {
-    return pipe->mode == PH_MODE_MESSAGE ? pipe->max_message + 1 - held(pipe)
+    return pipe->mode == PH_MODE_MESSAGE ? pipe->max_message + 1 - ph_pipe_held(pipe)
                                          : READ_AHEAD;
 }
 
@@ -253,7 +265,7 @@ static size_t ask(const struct ph_op *op)
 {
     switch (op->goal) {
     case PH_READ_EXACT:
-        return op->want - held(op->pipe);
+        return op->want - ph_pipe_held(op->pipe);
     case PH_READ_LINE:
     case PH_READ_FRAME:
     case PH_READ_MESSAGE:
@@ -298,7 +310,7 @@ static bool drive(struct ph_op *op, enum ph_try when)
 void ph_read_keep(struct ph_pipe *pipe, enum ph_status status,
                   const struct ph_chunk *chunk)
 {
-    assert(!pipe->reads.head && !held(pipe));
+    assert(!pipe->reads.head && !ph_pipe_held(pipe));
     if (status == PH_OK) {
         pipe->in_ends = chunk->ends;
         status = hold(pipe, chunk->data, chunk->len);

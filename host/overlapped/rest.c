@@ -14,7 +14,7 @@ static bool may_rest(const struct ph_pipe *pipe)
     enum ph_status status;
     return !pipe->reads.head && !pipe->reading && !pipe->rest &&
            !pipe->read_stops && pipe->attached &&
-           pipe->in.start == pipe->in.end &&
+           !ph_pipe_held(pipe) &&
            (pipe->mode == PH_MODE_MESSAGE || pipe->frame) &&
            !ph_pipe_refuses(pipe, false, &status);
 }

@@ -32,17 +32,18 @@ struct linux_port {
     struct linux_folder *folders; /* all that it watches */
     unsigned char *scratch; /* PH_SCRATCH_SIZE bytes of `memory` */
     unsigned char *memory;  /* PH_FETCH_ROOM more: what is fetched comes first */
-    uint32_t turn; /* counts the polls */
+    uint16_t turn; /* counts the polls; one in 65536 is taken for another,
+                      which costs that read a system call */
 };
 
 struct linux_pipe {
     struct ph_pipe base;
     struct watch watch;
-    bool reset;  /* ECONNRESET was seen: the peer left something unread */
-    bool credentials; /* SO_PASSCRED is on: see receive() */
-    bool fetched; /* what it read in this poll is still to be delivered */
-    uint32_t turn; /* in which something was taken from the socket last */
-    size_t want; /* of the read that waits for a notice */
+    uint32_t want; /* bytes, of the read that waits for a notice */
+    uint16_t turn; /* in which something was taken from the socket last */
+    bool reset : 1; /* ECONNRESET was seen: the peer left something unread */
+    bool credentials : 1; /* SO_PASSCRED is on: see receive() */
+    bool fetched : 1; /* what it read in this poll is still to be delivered */
 };
 
 struct linux_listener {

@@ -403,7 +403,7 @@ static enum ph_status unread(struct ph_pipe *pipe, struct ph_op *op)
     enum ph_status status = PH_OK;
     if (pipe->reads.head || pipe->rest || pipe->transacting)
         op->why = "a read or transact is pending on this pipe";
-    else if (pipe->in.start < pipe->in.end)
+    else if (ph_pipe_held(pipe))
         op->why = "part of a message is unread";
     else if (ph_seam_peek(pipe, &peek, &op->os) == PH_OK && peek.available)
         op->why = "a message is unread";
