@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection of a service, from its accept to its end. Between two messages it
- * is this object and a read that rests; no operation, no coroutine, nothing in
- * Lua. Its userdata is made when a handler first asks for it, and stays.
+ * A connection of a service, from its accept to its end. Between two messages
+ * it is this object and a read that rests; no operation, no coroutine, nothing
+ * in Lua. Its userdata is made when a handler first asks for it, and stays.
  *
  * `op` is the read of the next message, or the write of a reply: never both, so
  * a client that does not take its replies is not listened to. It is borrowed
  * from the port when the first byte comes, and given back when the read rests.
- * What is pending when the connection ends is ended by the close of its pipe, in
- * the port's run; the memory goes with the last of it (ph_conn_settle).
+ * What is pending when the connection ends is ended by the close of its pipe,
+ * in the port's run; the memory goes with the last of it (ph_conn_settle).
  */
 #include "connection.h"
 
@@ -46,7 +46,8 @@ static int64_t deadline(const struct ph_conn *conn, lua_Number ms)
     return ms < 0 || ms > 9e12 ? PH_FOREVER : now + (int64_t)(ms * 1000);
 }
 
-/* ---- The userdata ---------------------------------------------------------------- */
+/* ---- The userdata
+ * ---------------------------------------------------------------- */
 
 void ph_conn_push(lua_State *L, struct ph_conn *conn)
 {
@@ -130,7 +131,8 @@ struct ph_conn *ph_conn_check(lua_State *L, const char *what)
     return self->conn;
 }
 
-/* ---- Its life --------------------------------------------------------------------- */
+/* ---- Its life
+ * --------------------------------------------------------------------- */
 
 /* NULL: no memory for one. */
 static struct ph_op *take_op(struct ph_conn *conn, void (*done)(struct ph_op *))
@@ -147,7 +149,7 @@ static struct ph_op *take_op(struct ph_conn *conn, void (*done)(struct ph_op *))
 static void give_op(struct ph_conn *conn)
 {
     if (conn->op)
-        ph_op_give(conn->service->port, conn->op);
+        ph_op_give(conn->op);
     conn->op = NULL;
 }
 
@@ -209,8 +211,7 @@ bool ph_conn_run(struct ph_conn *conn, enum ph_job job)
     if (ph_worker_run(conn))
         return true;
     ph_runtime_log(conn->server->runtime, PH_LOG_ERROR,
-                   "no memory to serve connection %lld",
-                   (long long)conn->id);
+                   "no memory to serve connection %lld", (long long)conn->id);
     return false;
 }
 
@@ -268,7 +269,7 @@ static enum ph_reason reason_of(const struct ph_conn *conn)
     case PH_TOOBIG: /* a reply: the script's mistake */
     case PH_PROTOCOL:
         return conn->op->kind == PH_OP_READ ? PH_REASON_PROTOCOL
-                                           : PH_REASON_ERROR;
+                                            : PH_REASON_ERROR;
     case PH_CANCELLED:
         /* Else another handler of the script has closed it. */
         return conn->stopping ? stop_reason(conn) : PH_REASON_CLOSED;
@@ -319,7 +320,8 @@ static void write_done(struct ph_op *op)
     after_write(op->user);
 }
 
-/* ---- The read of the next message ------------------------------------------------ */
+/* ---- The read of the next message
+ * ------------------------------------------------ */
 
 static void timed_out(struct ph_timer *timer)
 {
@@ -350,39 +352,46 @@ static struct ph_op *woken(struct ph_rest *rest, int64_t *deadline)
     return NULL;
 }
 
-/* False: something has come, or hinders it. */
+/* A worker that is on the C stack must not run another of its connection's
+ * messages from here: what is there already comes in the next turn. */
+static void announce(struct ph_op *op)
+{
+    if (op->state != PH_OP_DONE)
+        return;
+    if (ph_op_keep(op) != PH_OK)
+        op->status = PH_NOMEM;
+    ph_op_announce(op);
+}
+
 static bool rest(struct ph_conn *conn)
 {
-    conn->rest.wake = woken;
-    if (!ph_read_rest(conn->pipe, &conn->rest))
-        return false;
     give_op(conn);
+    conn->rest.wake = woken;
     conn->timer.fire = timed_out;
     ph_timer_start(conn->service->port, &conn->timer,
                    deadline(conn, conn->server->idle_ms));
-    return true;
+    if (ph_read_rest(conn->pipe, &conn->rest))
+        return true;
+    ph_timer_stop(conn->service->port, &conn->timer);
+    return false;
 }
 
 static void read_next(struct ph_conn *conn)
 {
-    /* When the server stops, only what has come already is still answered. */
-    int64_t until =
-        conn->stopping ? PH_NOW : deadline(conn, conn->server->idle_ms);
     struct ph_op *op;
-    if (!conn->stopping && rest(conn))
+    int64_t until;
+    if (!conn->stopping && rest(conn)) {
+        if (conn->op)
+            announce(conn->op);
         return;
-    op = take_op(conn, read_done);
-    if (!op ||
-        ph_read_start(op, conn->pipe, PH_READ_MESSAGE, 0, until) != PH_OK) {
-        ph_conn_end(conn, PH_REASON_ERROR);
-    } else if (op->state == PH_OP_DONE) {
-        /* A worker that is on the C stack must not run another of its
-         * connection's messages from here: what is there already comes in the
-         * next turn. */
-        if (ph_op_keep(op) != PH_OK)
-            op->status = PH_NOMEM;
-        ph_op_announce(op);
     }
+    /* When the server stops, only what has come already is still answered. */
+    until = conn->stopping ? PH_NOW : deadline(conn, conn->server->idle_ms);
+    op = take_op(conn, read_done);
+    if (op && ph_read_start(op, conn->pipe, PH_READ_MESSAGE, 0, until) == PH_OK)
+        announce(op);
+    else
+        ph_conn_end(conn, PH_REASON_ERROR);
 }
 
 void ph_conn_idle(struct ph_conn *conn)

@@ -18,7 +18,7 @@ static void own_done(struct ph_op *op)
     struct ph_faulty_out *out = op->user;
     if (out)
         out->own = NULL;
-    ph_op_free(op);
+    ph_op_give(op);
 }
 
 void ph_fault_release(struct ph_pipe *pipe)
@@ -29,7 +29,7 @@ void ph_fault_release(struct ph_pipe *pipe)
     ph_timer_stop(pipe->port, &out->join_timer);
     if (!held->end || out->own)
         return;
-    op = calloc(1, sizeof *op);
+    op = ph_op_take(pipe->port);
     if (!op)
         return; /* lost, as it is allowed to be */
     op->done = own_done;

@@ -334,26 +334,25 @@ void ph_op_clear(struct ph_op *op)
     op->signal.set = false;
 }
 
-void ph_op_free(struct ph_op *op)
-{
-    ph_op_clear(op);
-    free(op);
-}
-
 /* The last one given back is the first to be taken: it is in the caches. */
 struct ph_op *ph_op_take(struct ph_port *port)
 {
     struct ph_op *op = port->spare;
-    if (!op)
-        return calloc(1, sizeof *op);
-    assert(port->spares && op->state == PH_OP_IDLE);
-    port->spares--;
-    port->spare = op->next;
+    if (op) {
+        assert(port->spares && op->state == PH_OP_IDLE);
+        port->spares--;
+        port->spare = op->next;
+    } else {
+        op = calloc(1, sizeof *op);
+    }
+    if (op)
+        op->port = port;
     return op;
 }
 
-void ph_op_give(struct ph_port *port, struct ph_op *op)
+void ph_op_give(struct ph_op *op)
 {
+    struct ph_port *port = op->port;
     assert(!op->signal.waiters);
     ph_op_clear(op);
     if (port->spares == SPARES) {

@@ -21,10 +21,6 @@ void ph_op_poke(struct ph_op *op);
  * deadline PH_NOW the operation is asked to end. */
 void ph_op_started(struct ph_op *op);
 
-/* Frees an operation of the portable half's own that is DONE or IDLE; can be
- * its `done`. */
-void ph_op_free(struct ph_op *op);
-
 /* Frees what ph_op_give has kept. */
 void ph_spares_free(struct ph_port *port);
 
@@ -89,9 +85,10 @@ void ph_pipe_drop_held(struct ph_pipe *pipe);
 /* How many bytes a read of a message asks the back end for. */
 size_t ph_read_most(const struct ph_pipe *pipe);
 
-/* What a read without an operation has found, for the next one. */
-void ph_read_keep(struct ph_pipe *pipe, enum ph_status status,
-                  const struct ph_chunk *chunk);
+/* What a read that was to rest has found at once: it is the operation's that
+ * the owner gives, which may be DONE then. */
+void ph_read_found(struct ph_pipe *pipe, struct ph_rest *rest,
+                   enum ph_status status, const struct ph_chunk *chunk);
 
 /* ph_read_wake of a read that rests. False: no memory; it is over, but still in
  * the system if it was. */

@@ -352,8 +352,9 @@ struct ph_rest {
     struct ph_op *(*wake)(struct ph_rest *rest, int64_t *deadline);
 };
 
-/* Waits for a message without an operation, as ph_read_start would with one and
- * with no deadline. False: that needs an operation now. */
+/* Waits for a message without an operation, as ph_read_start would with one. One
+ * that is there already, or the end, is in the operation that `wake` was asked
+ * for, DONE, without a call. False: nothing was done, only ph_read_start can. */
 bool ph_read_rest(struct ph_pipe *pipe, struct ph_rest *rest);
 
 /* A read that rests goes on in an operation. */
@@ -365,12 +366,12 @@ void ph_read_forget(struct ph_pipe *pipe);
 /* Does the pipe's read rest? */
 bool ph_read_rests(const struct ph_pipe *pipe);
 
-/* An operation, IDLE, for ph_op_give; NULL: no memory. The port keeps some that
- * were given back. */
+/* An operation of this port, IDLE, for ph_op_give; NULL: no memory. The port
+ * keeps some that were given back. */
 struct ph_op *ph_op_take(struct ph_port *port);
 
-/* Takes back one that is DONE or IDLE. */
-void ph_op_give(struct ph_port *port, struct ph_op *op);
+/* Takes back one that is DONE or IDLE; can be its `done`. */
+void ph_op_give(struct ph_op *op);
 
 /* Writes all of `data`, which must live until this returns; done when the
  * system has accepted it. A message pipe: one message. PH_TOOBIG: longer than

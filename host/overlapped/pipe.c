@@ -37,11 +37,6 @@ void ph_pipe_retain(struct ph_pipe *pipe)
     pipe->owners++;
 }
 
-static void give_back(struct ph_op *op)
-{
-    ph_op_give(op->port, op);
-}
-
 /* Without memory for an operation that waits, own writes are cancelled. */
 void ph_pipe_close(struct ph_pipe *pipe)
 {
@@ -50,10 +45,10 @@ void ph_pipe_close(struct ph_pipe *pipe)
         return;
     op = ph_op_take(pipe->port);
     if (op) {
-        op->done = give_back;
+        op->done = ph_op_give;
         if (ph_close_start(op, pipe, PH_NOW) != PH_OK ||
             op->state == PH_OP_DONE)
-            ph_op_give(pipe->port, op);
+            ph_op_give(op);
         return;
     }
     pipe->state = PH_PIPE_CLOSED;

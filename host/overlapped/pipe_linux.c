@@ -458,7 +458,7 @@ static void drain_input(struct linux_pipe *pipe)
 {
     unsigned char *scratch = linux_port_of(pipe->base.port)->scratch;
     bool message = pipe->base.mode == PH_MODE_MESSAGE, empty_message = false;
-    shutdown(pipe->watch.fd, SHUT_RD);
+    shutdown(pipe->watch.fd, SHUT_RDWR);
     for (int round = 0; round < DRAIN_ROUNDS; round++) {
         ssize_t got = message ? receive(pipe, scratch, 1, 0, &empty_message)
                               : recv(pipe->watch.fd, scratch, PH_SCRATCH_SIZE,

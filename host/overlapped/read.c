@@ -307,18 +307,6 @@ static bool drive(struct ph_op *op, enum ph_try when)
     }
 }
 
-void ph_read_keep(struct ph_pipe *pipe, enum ph_status status,
-                  const struct ph_chunk *chunk)
-{
-    assert(!pipe->reads.head && !ph_pipe_held(pipe));
-    if (status == PH_OK) {
-        pipe->in_ends = chunk->ends;
-        status = hold(pipe, chunk->data, chunk->len);
-    }
-    /* Without memory a message is lost, and nothing may come behind it. */
-    pipe->read_stops |= status == PH_CLOSED || status == PH_NOMEM;
-}
-
 /* For faulty.h. */
 bool ph_read_served(struct ph_op *op)
 {
@@ -432,6 +420,25 @@ void ph_read_step(struct ph_op *op)
     else if (op->ending != PH_OK)
         finish(op, op->ending);
     go_on(pipe);
+}
+
+void ph_read_found(struct ph_pipe *pipe, struct ph_rest *rest,
+                   enum ph_status status, const struct ph_chunk *chunk)
+{
+    struct ph_op *op;
+    assert(!pipe->reads.head && status != PH_PENDING);
+    pipe->rest = rest;
+    if (!ph_read_awake(pipe))
+        return;
+    op = pipe->reads.head;
+    op->starting = true;
+    pipe->read_stops |= status == PH_CLOSED;
+    op->os = chunk->os;
+    if (status != PH_OK && status != PH_CLOSED)
+        finish(op, status);
+    else if (status == PH_CLOSED || !take(op, chunk))
+        drive(op, PH_TRY_FIRST);
+    op->starting = false;
 }
 
 static const char no_exact[] = "only a byte pipe reads lines or exact counts";

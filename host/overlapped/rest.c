@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads that rest. The pipe's read stays where it waits (`reading`), which knows
- * nothing of operations; only the operation is missing. Whoever needs one wakes
- * the read first: what has come, another read behind it, a close.
+ * Reads that rest. The pipe's read stays where it waits (`reading`), which
+ * knows nothing of operations; only the operation is missing. Whoever needs one
+ * wakes the read first: what has come, another read behind it, a close.
  */
 #include <assert.h>
 
@@ -13,8 +13,7 @@ static bool may_rest(const struct ph_pipe *pipe)
 {
     enum ph_status status;
     return !pipe->reads.head && !pipe->reading && !pipe->rest &&
-           !pipe->read_stops && pipe->attached &&
-           !ph_pipe_held(pipe) &&
+           !pipe->read_stops && pipe->attached && !ph_pipe_held(pipe) &&
            (pipe->mode == PH_MODE_MESSAGE || pipe->frame) &&
            !ph_pipe_refuses(pipe, false, &status);
 }
@@ -31,10 +30,10 @@ bool ph_read_rest(struct ph_pipe *pipe, struct ph_rest *rest)
     if (status == PH_PENDING) {
         pipe->reading = PH_IN_SYSTEM;
         pipe->rest = rest;
-        return true;
+    } else {
+        ph_read_found(pipe, rest, status, &chunk);
     }
-    ph_read_keep(pipe, status, &chunk);
-    return false;
+    return true;
 }
 
 bool ph_read_awake(struct ph_pipe *pipe)
@@ -42,14 +41,13 @@ bool ph_read_awake(struct ph_pipe *pipe)
     struct ph_rest *rest = pipe->rest;
     int64_t deadline;
     struct ph_op *op;
-    assert(rest && !pipe->reads.head && pipe->reading);
+    assert(rest && !pipe->reads.head);
     pipe->rest = NULL;
     op = rest->wake(rest, &deadline);
     if (!op)
         return false;
     ph_op_begin(op, PH_OP_READ, pipe->port, pipe, deadline);
-    op->goal =
-        pipe->mode == PH_MODE_MESSAGE ? PH_READ_MESSAGE : PH_READ_FRAME;
+    op->goal = pipe->mode == PH_MODE_MESSAGE ? PH_READ_MESSAGE : PH_READ_FRAME;
     op->starting = false;
     ph_queue_push(&pipe->reads, op);
     return true;
