@@ -222,7 +222,8 @@ void ph_backend_listener_update(struct ph_listener *listener);
  * PH_PENDING: none now; ph_listener_ready will be called. PH_SYSTEM and others
  * are failures of this connect alone. */
 enum ph_status ph_backend_accept(struct ph_listener *listener,
-                                 struct ph_pipe *pipe, long *os);
+                                 struct ph_pipe *pipe, enum ph_try when,
+                                 long *os);
 
 /* Stops listening and gives the name back; clients not yet accepted are
  * dropped. Calls ph_listener_gone, now or in a later poll. */

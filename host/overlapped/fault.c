@@ -219,7 +219,7 @@ enum ph_status ph_fault_accept(struct ph_listener *listener, struct ph_op *op)
         ph_plan_find(op->port, listener->name, PH_SIDE_SERVER, &plan);
     do {
         if (status == PH_OK || status == PH_BUSY)
-            status = ph_backend_accept(listener, op->pipe, &op->os);
+            status = ph_backend_accept(listener, op->pipe, PH_TRY_NOW, &op->os);
         if (status != PH_OK)
             return status;
         if (plan)

@@ -185,10 +185,12 @@ static void finish_connect(struct ph_op *op, enum ph_status status)
     ph_op_end(op, status);
 }
 
-static enum ph_status accept(struct ph_listener *listener, struct ph_op *op)
+static enum ph_status accept(struct ph_listener *listener, struct ph_op *op,
+                             enum ph_try when)
 {
-    return op->port->plans ? ph_fault_accept(listener, op)
-                           : ph_backend_accept(listener, op->pipe, &op->os);
+    if (op->port->plans)
+        return ph_fault_accept(listener, op);
+    return ph_backend_accept(listener, op->pipe, when, &op->os);
 }
 
 /* Gives the next client to the head; false: none is there now. */
@@ -207,7 +209,7 @@ static bool serve_head(struct ph_listener *listener)
         ph_queue_push(&listener->waiting, op);
         return listener->waiting.head != op;
     }
-    status = accept(listener, op);
+    status = accept(listener, op, PH_TRY_NOW);
     if (status == PH_PENDING)
         return false;
     finish_connect(op, status);
@@ -264,7 +266,7 @@ void ph_connect_step(struct ph_op *op)
     if (listener->waiting.head == op && !full(listener) &&
         op->ending != PH_CLOSED && op->pipe->state != PH_PIPE_CLOSED &&
         !op->pipe->attached &&
-        accept(listener, op) == PH_OK)
+        accept(listener, op, PH_TRY_NOW) == PH_OK)
         finish_connect(op, PH_OK);
     else
         finish_connect(op, op->ending);
@@ -297,7 +299,8 @@ enum ph_status ph_connect_start(struct ph_op *op, struct ph_pipe *pipe,
     pipe->connecting = op;
     ph_queue_push(&listener->waiting, op);
     if (listener->waiting.head == op && !full(listener) && !pipe->attached) {
-        enum ph_status status = accept(listener, op);
+        enum ph_status status = accept(
+            listener, op, deadline == PH_NOW ? PH_TRY_NOW : PH_TRY_FIRST);
         if (status != PH_PENDING)
             finish_connect(op, status);
     }
@@ -333,15 +336,17 @@ enum ph_status ph_pipe_adjust(struct ph_pipe *pipe,
 void ph_listener_untake(struct ph_pipe *pipe)
 {
     struct ph_listener *listener = pipe->listener;
+    bool was_full;
     if (!pipe->taken)
         return;
     assert(listener->taken);
+    was_full = full(listener);
     pipe->taken = false;
     listener->taken--;
     if (pipe->state == PH_PIPE_CLOSED && listener->instances == 1)
         return; /* the name goes with it: nobody may come in any more */
     ph_backend_listener_update(listener);
-    if (listener->waiting.head)
+    if (was_full && listener->waiting.head)
         ph_op_poke(listener->waiting.head);
 }
 

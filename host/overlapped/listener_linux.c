@@ -245,9 +245,12 @@ static void resume(struct ph_timer *timer)
 
 static void ready(struct watch *watch, uint32_t events)
 {
+    struct linux_listener *listener =
+        ph_container_of(watch, struct linux_listener, watch);
+    uint16_t next = (uint16_t)(listener->turn + 1);
     (void)events;
-    ph_listener_ready(
-        &ph_container_of(watch, struct linux_listener, watch)->base);
+    listener->crowd = linux_port_of(listener->base.port)->turn == next;
+    ph_listener_ready(&listener->base);
 }
 
 static void drop(struct linux_listener *listener)
@@ -396,12 +399,20 @@ static bool welcome(struct linux_listener *listener, int fd)
            ph_socket_prepare(fd, options->max_message, &why) == PH_OK;
 }
 
+/* Clients come one by one, and asking for a second one at once finds none; only
+ * in a crowd there is one in each of two turns that follow each other. */
+static bool asks(const struct linux_listener *listener, enum ph_try when)
+{
+    return when == PH_TRY_NOW || listener->crowd ||
+           listener->turn != linux_port_of(listener->base.port)->turn;
+}
+
 enum ph_status ph_backend_accept(struct ph_listener *base, struct ph_pipe *pipe,
-                                 long *os)
+                                 enum ph_try when, long *os)
 {
     struct linux_listener *listener = linux_listener_of(base);
     assert(listener->watch.fd >= 0 && !pipe->attached);
-    if (listener->exhausted)
+    if (listener->exhausted || !asks(listener, when))
         return PH_PENDING;
     for (int i = 0; i < REFUSALS; i++) {
         int fd = accept4(listener->watch.fd, NULL, NULL,
@@ -412,6 +423,7 @@ enum ph_status ph_backend_accept(struct ph_listener *base, struct ph_pipe *pipe,
         if (fd < 0)
             return accept_failed(listener, error, os);
         listener->warned = false;
+        listener->turn = linux_port_of(base->port)->turn;
         if (welcome(listener, fd)) {
             shut_direction(fd, base->options.direction);
             ph_pipe_attach(pipe, fd);

@@ -355,12 +355,13 @@ static void look_for_client(struct win_listener *w)
 }
 
 enum ph_status ph_backend_accept(struct ph_listener *listener,
-                                 struct ph_pipe *pipe, long *os)
+                                 struct ph_pipe *pipe, enum ph_try when,
+                                 long *os)
 {
     struct win_listener *w = win_listener(listener);
     struct instance *instance;
     (void)os;
-    if (!w->arrived)
+    if (!w->arrived && when == PH_TRY_NOW)
         look_for_client(w);
     instance = arrived_pop(w);
     if (!instance)

@@ -54,6 +54,8 @@ struct linux_listener {
     bool long_messages; /* longer than what a new socket carries */
     bool exhausted;         /* no descriptors left: accepting pauses */
     bool warned;            /* of that, until an accept succeeds again */
+    bool crowd;    /* clients have come in two turns that follow each other */
+    uint16_t turn; /* in which a client was accepted last */
     struct ph_timer resume; /* ends the pause */
 };
 
