@@ -169,6 +169,12 @@ static bool full(const struct ph_listener *listener)
     return listener->taken >= listener->options.max_instances;
 }
 
+static void update(struct ph_listener *listener)
+{
+    if (!listener->closed)
+        ph_backend_listener_update(listener);
+}
+
 static void finish_connect(struct ph_op *op, enum ph_status status)
 {
     struct ph_pipe *pipe = op->pipe;
@@ -181,6 +187,9 @@ static void finish_connect(struct ph_op *op, enum ph_status status)
         pipe->state = PH_PIPE_CONNECTED;
         pipe->taken = true;
         pipe->listener->taken++;
+        /* The call that follows may look for a place. */
+        if (full(pipe->listener))
+            update(pipe->listener);
     }
     ph_op_end(op, status);
 }
@@ -221,12 +230,6 @@ static void release(struct ph_listener *listener)
     assert(!listener->instances && !listener->waiting.head);
     listener->closed = true;
     ph_backend_unlisten(listener);
-}
-
-static void update(struct ph_listener *listener)
-{
-    if (!listener->closed)
-        ph_backend_listener_update(listener);
 }
 
 /* The last instance gives the name back. */
