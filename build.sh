@@ -95,8 +95,28 @@ need_packages() {
 
 # premake and make
 
-lua_src='' lfs_src=''
+lua_src='' lfs_src='' lua_compiler=''
 mingw=x86_64-w64-mingw32
+
+# Into $lua_compiler: tools/compile.c with Lua's own compiler, for this machine
+# whatever is built. Its name changes with what it is made of.
+make_compiler() {
+    local sources=() file
+    for file in "$lua_src"/l*.c; do
+        case ${file##*/} in
+        lua.c | luac.c | ltests.c) ;;
+        *) sources+=("$file") ;;
+        esac
+    done
+    lua_compiler=build/compile-$(cat tools/compile.c "$lua_src"/*.[ch] |
+        sha256sum | cut -c 1-12)
+    [[ -x $lua_compiler ]] && return
+    mkdir -p build
+    rm -f build/compile-*
+    gcc -o "$lua_compiler.new" -I "$lua_src" tools/compile.c "${sources[@]}" -lm ||
+        fail "tools/compile.c could not be built"
+    mv "$lua_compiler.new" "$lua_compiler"
+}
 
 prepare() {
     mkdir -p .deps
@@ -108,6 +128,7 @@ prepare() {
     lua_src=$(source_folder "${LUA_SRC:-$lua_folder}" lua.h)
     lfs_src=$(source_folder "${LFS_SRC:-$lfs_folder}" lfs.c)
     collect_modules "$lua_src" "$lfs_src"
+    make_compiler
     exec 9>&-
 }
 
@@ -117,7 +138,7 @@ call_premake() {
         premake=premake5
     fi
     "$premake" --file=premake5.lua --os="$system" --lua-src="$lua_src" \
-        --lfs-src="$lfs_src" --modules=.deps/modules \
+        --lfs-src="$lfs_src" --lua-compiler="$lua_compiler" --modules=.deps/modules \
         --licenses=.deps/licenses gmake >build/premake.log 2>&1 || {
         grep -v '^Building\|^Running\|^Generating\|^Done' build/premake.log >&2
         exit 1

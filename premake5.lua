@@ -13,6 +13,11 @@ newoption {
     description = "Folder of lfs.c (LuaFileSystem 1.8)",
 }
 newoption {
+    trigger = "lua-compiler",
+    value = "FILE",
+    description = "Program of tools/compile.c, to embed bytecode; else text is embedded",
+}
+newoption {
     trigger = "modules",
     value = "DIR",
     description = "Folder of argparse.lua and luaunit.lua",
@@ -98,6 +103,29 @@ local function relative_names(folder, pattern, prefix, into)
     end
 end
 
+-- Files that only their text is wanted of.
+local text_only = { "^licenses/", "^pipehost/meta/", "^pipehost/template/" }
+
+-- What is loaded goes in compiled: most of a start would be lexing else.
+local function embedded_data(entry)
+    local compiler = _OPTIONS["lua-compiler"]
+    for _, pattern in ipairs(text_only) do
+        if entry.name:match(pattern) then
+            compiler = nil
+        end
+    end
+    if not compiler then
+        return read(entry.file) or stop("%s cannot be read", entry.file)
+    end
+    local pipe = io.popen(('"%s" "%s" "%s"'):format(path.getabsolute(compiler), entry.name, entry.file))
+    local data = pipe:read "*a"
+    pipe:close()
+    if data == "" then
+        stop("%s was not compiled", entry.file)
+    end
+    return data
+end
+
 local decimal = {}
 for byte = 0, 255 do
     decimal[string.char(byte)] = byte .. ","
@@ -116,12 +144,9 @@ end
 local function embedded_source(entries)
     local arrays, rows = {}, {}
     for i, entry in ipairs(entries) do
-        local text = read(entry.file)
-        if not text then
-            stop("%s cannot be read", entry.file)
-        end
-        arrays[i] = ("static const unsigned char data_%d[] = {\n%s};\n"):format(i, c_bytes(text))
-        rows[i] = ('    {"%s", data_%d, %d},\n'):format(entry.name, i, #text)
+        local data = embedded_data(entry)
+        arrays[i] = ("static const unsigned char data_%d[] = {\n%s};\n"):format(i, c_bytes(data))
+        rows[i] = ('    {"%s", data_%d, %d},\n'):format(entry.name, i, #data)
     end
     return '/* Written by premake5.lua. */\n#include "embedded.h"\n\n'
         .. table.concat(arrays)

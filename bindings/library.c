@@ -7,6 +7,7 @@
 #include "library.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "embedded.h"
@@ -46,30 +47,62 @@ static int read_file(lua_State *L, const char *path)
     return 1;
 }
 
-int ph_library_source(lua_State *L, const char *folder, const char *name)
+/* Pushes the text of folder/name. */
+static bool read_from(lua_State *L, const char *folder, const char *name)
 {
-    if (folder) {
-        int found =
-            read_file(L, lua_pushfstring(L, "%s/%s", folder, name));
-        lua_remove(L, found ? -2 : -1);
-        if (found)
-            return 1;
-    }
-    for (size_t i = 0; i < ph_embedded_count; i++) {
-        if (strcmp(ph_embedded[i].name, name) != 0)
-            continue;
-        lua_pushlstring(L, (const char *)ph_embedded[i].data,
-                        ph_embedded[i].size);
-        return 1;
-    }
-    return 0;
+    int found = read_file(L, lua_pushfstring(L, "%s/%s", folder, name));
+    lua_remove(L, found ? -2 : -1);
+    return found;
 }
 
-/* library_source(name, folder) -> text · nil */
-static int library_source(lua_State *L)
+static int compare_names(const void *name, const void *embedded)
+{
+    return strcmp(name, ((const struct ph_embedded *)embedded)->name);
+}
+
+static const struct ph_embedded *find_embedded(const char *name)
+{
+    return bsearch(name, ph_embedded, ph_embedded_count, sizeof *ph_embedded,
+                   compare_names);
+}
+
+bool ph_library_load(lua_State *L, const char *folder, const char *name)
+{
+    const char *chunk_name = lua_pushfstring(L, "@%s", name);
+    const struct ph_embedded *embedded = find_embedded(name);
+    int status;
+    if (folder && read_from(L, folder, name)) {
+        size_t size;
+        const char *text = lua_tolstring(L, -1, &size);
+        status = luaL_loadbufferx(L, text, size, chunk_name, "t");
+        lua_remove(L, -2);
+    } else if (embedded) {
+        status = luaL_loadbufferx(L, (const char *)embedded->data,
+                                  embedded->size, chunk_name, "bt");
+    } else {
+        lua_pop(L, 1);
+        return false;
+    }
+    lua_remove(L, -2);
+    return status == LUA_OK ? true : lua_error(L);
+}
+
+/* library_load(name, folder) -> function · nil */
+static int library_load(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    return ph_library_source(L, luaL_optstring(L, 2, NULL), name);
+    return ph_library_load(L, luaL_optstring(L, 2, NULL), name);
+}
+
+/* library_text(name) -> the text of an embedded file that is no module · nil */
+static int library_text(lua_State *L)
+{
+    const struct ph_embedded *embedded =
+        find_embedded(luaL_checkstring(L, 1));
+    if (!embedded)
+        return 0;
+    lua_pushlstring(L, (const char *)embedded->data, embedded->size);
+    return 1;
 }
 
 /* library_names() -> the names of all embedded files */
@@ -375,7 +408,8 @@ static const luaL_Reg functions[] = {
     {"index", strict_index},
     {"guard", guard},
     {"watch_made", watch_made},
-    {"library_source", library_source},
+    {"library_load", library_load},
+    {"library_text", library_text},
     {"library_names", library_names},
     {NULL, NULL},
 };

@@ -3,6 +3,8 @@
 #ifndef PH_LIBRARY_H
 #define PH_LIBRARY_H
 
+#include <stdbool.h>
+
 #include "lua.h"
 
 /* Opens the standard libraries, lfs and the types of pipes, and leaves the
@@ -10,9 +12,10 @@
  * Raises on lack of memory. */
 void ph_library_open(lua_State *L);
 
-/* Pushes the source text of a file of the built-in library, such as
- * "pipehost/server.lua": from `folder` if that is not NULL, else the embedded
- * one. False: there is none, nothing is pushed. */
-int ph_library_source(lua_State *L, const char *folder, const char *name);
+/* Pushes the function of a module of the built-in library, such as
+ * "pipehost/server.lua": from `folder` if that is not NULL and has it, else the
+ * embedded one. False: there is none, nothing is pushed. Raises what is wrong
+ * with the module's text. */
+bool ph_library_load(lua_State *L, const char *folder, const char *name);
 
 #endif

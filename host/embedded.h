@@ -7,7 +7,8 @@
 /*
  * The files that the program carries in itself: premake5.lua writes them to
  * build/embedded.c. Names use '/' and are sorted bytewise: "argparse.lua",
- * "licenses/lua.txt", "luaunit.lua", "pipehost/main.lua".
+ * "licenses/lua.txt", "luaunit.lua", "pipehost/main.lua". A module is a chunk
+ * for lua_load, of bytecode or of text; what is no module is text.
  */
 struct ph_embedded {
     const char *name;

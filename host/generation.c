@@ -67,12 +67,8 @@ static int open_protected(lua_State *L)
         lua_pushvalue(L, -2);
         lua_call(L, 1, 0);
     }
-    if (!ph_library_source(L, folder, "pipehost/prelude.lua"))
+    if (!ph_library_load(L, folder, "pipehost/prelude.lua"))
         return luaL_error(L, "the library has no pipehost/prelude.lua");
-    size_t len;
-    const char *source = lua_tolstring(L, -1, &len);
-    if (luaL_loadbufferx(L, source, len, "@pipehost/prelude.lua", "t"))
-        return lua_error(L);
     lua_pushvalue(L, 2); /* core */
     lua_pushnil(L);
     if (opening->options) {

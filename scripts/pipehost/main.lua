@@ -41,7 +41,7 @@ local function print_licenses()
   for _, name in ipairs(names) do
     local title = name:match("^licenses/(.*)%.txt$")
     if title then
-      print(("== %s\n\n%s\n"):format(title, core.library_source(name)))
+      print(("== %s\n\n%s\n"):format(title, core.library_text(name)))
     end
   end
 end

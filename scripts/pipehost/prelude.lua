@@ -13,8 +13,7 @@ local compile, raw_error = core.load, error
 
 -- Sources ---------------------------------------------------------------------
 
-local sources = assert(compile(core.library_source("pipehost/sources.lua", options.library),
-  "@pipehost/sources.lua"))(core, options)
+local sources = core.library_load("pipehost/sources.lua", options.library)(core, options)
 
 -- Others wait while one is compiled: up to 15 ms, of what people write.
 local LARGEST_SOURCE = 1 << 20
@@ -84,9 +83,9 @@ local function find_builtin(name)
   local path = name:gsub("%.", "/")
   for _, tail in ipairs { ".lua", "/init.lua" } do
     local file = path .. tail
-    local text = core.library_source(file, options.library)
-    if text then
-      return file, load_source(text, "@" .. file)
+    local chunk = core.library_load(file, options.library)
+    if chunk then
+      return file, chunk
     end
   end
 end

@@ -89,7 +89,7 @@ end
 function tests.test_the_definitions_are_lua_and_built_in()
   for name, text in pairs(definitions()) do
     t.assertNotNil(load(text, "@" .. name))
-    t.assertEquals(core.library_source(name):gsub("\r\n", "\n"), text, name)
+    t.assertEquals(core.library_text(name):gsub("\r\n", "\n"), text, name)
   end
 end
 

@@ -45,7 +45,7 @@ end
 -- Lists of a path below the folder and its text.
 local function files_of(name)
   local function template(file)
-    return (core.library_source("pipehost/template/" .. file):gsub("@NAME@", name))
+    return (core.library_text("pipehost/template/" .. file):gsub("@NAME@", name))
   end
   return {
     { "server.lua", template "server.lua" },
@@ -60,7 +60,7 @@ local function definitions()
   local files = {}
   for _, file in ipairs(core.library_names()) do
     if file:sub(1, #DEFINITIONS) == DEFINITIONS then
-      files[#files + 1] = { EDITOR_FOLDER .. "/" .. file:sub(#DEFINITIONS + 1), core.library_source(file) }
+      files[#files + 1] = { EDITOR_FOLDER .. "/" .. file:sub(#DEFINITIONS + 1), core.library_text(file) }
     end
   end
   return files
