@@ -53,7 +53,7 @@ class Bench:
         self.launcher = self.pipehost[:-1] if self.windows else []
         self.cpus = sorted(os.sched_getaffinity(0))
         self.env = dict(os.environ, PIPEHOST_DIR=folder)
-        self.medians = {}
+        self.slowest = {}  # row's title → messages per second
 
     # Commands -------------------------------------------------------------------
 
@@ -76,22 +76,30 @@ class Bench:
             return kind.command + [address] + more
         return self.program("floor") + (["--stream"] if kind.stream else []) + more + [address]
 
-    def bound_to(self, cpus, number):
-        """What a child calls first, so that it stays on its processor."""
+    def bound_to(self, cpus, number, first=False):
+        """What a child calls first, so that it stays on its processor. first: and
+        goes before everything else there, where that is allowed."""
         if self.windows or len(self.cpus) < 2 or cpus is None:
             return None
         cpu = self.cpus[number if cpus == "split" else 0]
-        return lambda: os.sched_setaffinity(0, {cpu})
+
+        def bind():
+            os.sched_setaffinity(0, {cpu})
+            if first:
+                with contextlib.suppress(PermissionError):
+                    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+        return bind
 
     # Processes ------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def server(self, command, cpus="split"):
+    def server(self, command, cpus="split", first=False):
         log = os.path.join(self.folder, "server.log")
         with open(log, "wb") as file:
             process = subprocess.Popen(
                 command, env=self.env, stdin=subprocess.DEVNULL, stdout=file,
-                stderr=subprocess.STDOUT, preexec_fn=self.bound_to(cpus, 0))
+                stderr=subprocess.STDOUT, preexec_fn=self.bound_to(cpus, 0, first))
         try:
             yield process
         except Failed as error:
@@ -123,7 +131,8 @@ class Bench:
             try:
                 status = subprocess.call(
                     command, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
-                    timeout=self.options.seconds + 60, preexec_fn=self.bound_to(row.cpus, 1))
+                    timeout=self.options.seconds + 60,
+                    preexec_fn=self.bound_to(row.cpus, 1, bool(row.rate_of)))
             except subprocess.TimeoutExpired:
                 status = "none"
             out.seek(0)
@@ -138,14 +147,16 @@ class Bench:
     # Measuring ------------------------------------------------------------------
 
     def rate(self, row):
-        """Half of what pipehost does when nothing holds the load back."""
-        return round(self.medians[row.rate_of] / 2, -3)
+        """Half of what the slowest server does when nothing holds the load back: the
+        same for all, and none is near its own limit."""
+        return max(round(self.slowest[row.rate_of] / 2, -3), 1000)
 
     def sample(self, kind, row):
         limit = ["--seconds", str(self.options.seconds)]
         if row.rate_of:
             limit += ["--rate", str(self.rate(row))]
-        with self.server(self.server_command(kind, row.exchange), row.cpus) as process:
+        command = self.server_command(kind, row.exchange)
+        with self.server(command, row.cpus, bool(row.rate_of)) as process:
             # The first messages pay for what happens only once.
             self.load(kind, table.Row("", "us", row.load[:2], size=row.size), ["--count", "200"])
             before = servers.cpu_seconds(process.pid)
@@ -168,7 +179,7 @@ class Bench:
                 runs[kind.name].append(result)
         report.progress("")
         measured = report.summary(row, kinds, runs)
-        self.medians[row.title] = measured["kinds"]["pipehost"]["median"]
+        self.slowest[row.title] = min(v["value"] for v in measured["kinds"].values())
         if row.rate_of:
             measured["rate"] = self.rate(row)
         return measured
@@ -228,8 +239,7 @@ def run(options, folder):
                                          stderr=subprocess.DEVNULL, check=False).stdout.split(" ")[0].strip()
     if options.no_peers:
         servers.PEERS_KINDS.clear()
-    chosen = [r for r in table.rows(options.system)
-              if options.only in r.title or options.only in (r.rate_of or "")]
+    chosen = table.chosen(options.system, options.only)
     figures = {"system": options.system, "machine": machine, "date": time.strftime("%Y-%m-%d"),
                "seconds": options.seconds, "rounds": options.rounds,
                "missing_peers": servers.missing_peers(options.system),

@@ -58,11 +58,23 @@ struct load_options {
 /* Latencies, to about 0.4 %: 128 buckets for each power of two. */
 enum { LOAD_BUCKETS = 57 * 128 + 128 };
 
+struct load_latencies {
+    uint64_t samples;
+    uint64_t bucket[LOAD_BUCKETS];
+};
+
+/* By the clock, the run is cut into windows. One slice of time that another
+   process takes delays more than a hundredth of all messages of a run, but only
+   those of a few windows. */
+enum { LOAD_WINDOW_MS = 20, LOAD_MOST_WINDOWS = 8192 };
+
 struct load_result {
     uint64_t count;      /* messages or exchanges that came to their end */
     uint64_t elapsed_ns; /* of the whole run, connecting excluded */
-    uint64_t samples;
-    uint64_t bucket[LOAD_BUCKETS];
+    struct load_latencies all;
+    struct load_latencies window;         /* the present one */
+    double window_p99[LOAD_MOST_WINDOWS]; /* µs, of each that is over */
+    int windows;
 };
 
 static const char *const load_mode_names[] = {
@@ -203,8 +215,7 @@ static int load_parse(struct load_options *options, int argc, char **argv)
     return LOAD_OK;
 }
 
-/* Adds one latency. */
-static void load_record(struct load_result *result, uint64_t ns)
+static void load_add(struct load_latencies *latencies, uint64_t ns)
 {
     unsigned shift = 0;
 
@@ -213,19 +224,27 @@ static void load_record(struct load_result *result, uint64_t ns)
         shift++;
     }
     assert((shift << 7) + ns < LOAD_BUCKETS);
-    result->bucket[(shift << 7) + ns]++;
-    result->samples++;
+    latencies->bucket[(shift << 7) + ns]++;
+    latencies->samples++;
+}
+
+/* Adds one latency. */
+static void load_record(struct load_result *result, uint64_t ns)
+{
+    load_add(&result->all, ns);
+    load_add(&result->window, ns);
 }
 
 /* The middle of the bucket that holds this part of all samples, in µs. */
-static double load_percentile(const struct load_result *result, double part)
+static double load_percentile(const struct load_latencies *latencies,
+                              double part)
 {
-    uint64_t wanted = (uint64_t)(part * (double)result->samples);
+    uint64_t wanted = (uint64_t)(part * (double)latencies->samples);
     uint64_t seen = 0;
     unsigned i, shift;
 
     for (i = 0; i < LOAD_BUCKETS; i++) {
-        seen += result->bucket[i];
+        seen += latencies->bucket[i];
         if (seen > wanted)
             break;
     }
@@ -235,8 +254,23 @@ static double load_percentile(const struct load_result *result, double part)
     return ((double)(i - (shift << 7)) + 0.5) * (double)(1ull << shift) / 1e3;
 }
 
+static int load_compare(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* The middle one of the windows' 99th percentiles; 0: there was no window. */
+static double load_usual_p99(struct load_result *result)
+{
+    qsort(result->window_p99, (size_t)result->windows,
+          sizeof result->window_p99[0], load_compare);
+    return result->windows > 0 ? result->window_p99[result->windows / 2] : 0;
+}
+
 /* Prints the result as one line of JSON on stdout. */
-static void load_print(const struct load_result *result,
+static void load_print(struct load_result *result,
                        const struct load_options *options)
 {
     double seconds = (double)result->elapsed_ns / 1e9;
@@ -249,9 +283,11 @@ static void load_print(const struct load_result *result,
     printf("\"count\": %" PRIu64 ", \"seconds\": %.6f, "
            "\"per_second\": %.1f, ",
            result->count, seconds, rate);
+    printf("\"usual_p99_us\": %.3f, ", load_usual_p99(result));
     printf("\"p50_us\": %.3f, \"p99_us\": %.3f, \"p999_us\": %.3f}\n",
-           load_percentile(result, 0.5), load_percentile(result, 0.99),
-           load_percentile(result, 0.999));
+           load_percentile(&result->all, 0.5),
+           load_percentile(&result->all, 0.99),
+           load_percentile(&result->all, 0.999));
 }
 
 #endif

@@ -41,9 +41,11 @@ struct load {
     int status; /* of the whole run: enum load_exit */
     uint64_t now;
     uint64_t end;
-    uint64_t due;            /* by the clock: when the next message goes */
-    uint64_t heard;          /* when the last echo came */
-    struct connection *free; /* by the clock: nothing in flight on them */
+    uint64_t due;   /* by the clock: when the next message goes */
+    uint64_t heard; /* when the last echo came */
+    uint64_t window_end;
+    /* By the clock: nothing in flight on them. They take turns. */
+    struct connection *free, **free_tail;
     char buffer[LOAD_MOST_BYTES];
 };
 
@@ -132,6 +134,23 @@ static void send_message(struct load *l, struct connection *c)
     send_bytes(l, c, l->buffer, l->options.size);
 }
 
+static void set_free(struct load *l, struct connection *c)
+{
+    c->next_free = NULL;
+    *l->free_tail = c;
+    l->free_tail = &c->next_free;
+}
+
+static struct connection *take_free(struct load *l)
+{
+    struct connection *c = l->free;
+
+    l->free = c->next_free;
+    if (l->free == NULL)
+        l->free_tail = &l->free;
+    return c;
+}
+
 static void echo_arrived(struct load *l, struct connection *c)
 {
     assert(c->in_flight > 0);
@@ -141,11 +160,19 @@ static void echo_arrived(struct load *l, struct connection *c)
         load_record(&l->result, l->now - c->since);
     if (l->options.rate > 0) {
         l->heard = l->now;
-        c->next_free = l->free;
-        l->free = c;
+        set_free(l, c);
     } else if (!finished(l)) {
         send_message(l, c);
     }
+}
+
+/* Begins the next window. */
+static void end_window(struct load_result *result)
+{
+    if (result->window.samples > 0 && result->windows < LOAD_MOST_WINDOWS)
+        result->window_p99[result->windows++] =
+            load_percentile(&result->window, 0.99);
+    memset(&result->window, 0, sizeof result->window);
 }
 
 /* What is due goes out, as far as connections are free. Each is timed from when
@@ -155,11 +182,14 @@ static void send_due(struct load *l)
     uint64_t pause = (uint64_t)(1e9 / l->options.rate);
 
     for (l->now = clock_ns(); l->free && l->due <= l->now; l->due += pause) {
-        struct connection *c = l->free;
+        struct connection *c = take_free(l);
 
-        l->free = c->next_free;
         send_message(l, c);
         c->since = l->due;
+    }
+    if (l->now >= l->window_end) {
+        end_window(&l->result);
+        l->window_end = l->now + (uint64_t)LOAD_WINDOW_MS * 1000000u;
     }
     if (l->now - l->heard > (uint64_t)LOAD_STALL_MS * 1000000u)
         give_up(l, LOAD_STALLED, "no answer");
@@ -245,8 +275,7 @@ static void start_one(struct load *l, struct connection *c)
     if (l->options.mode == LOAD_EXCHANGE) {
         ask(l, c);
     } else if (l->options.rate > 0) {
-        c->next_free = l->free;
-        l->free = c;
+        set_free(l, c);
     } else {
         for (k = 0; k < l->options.depth; k++)
             send_message(l, c);
@@ -264,6 +293,7 @@ static void start(struct load *l)
             give_up(l, LOAD_FAILED, "no connection");
     }
     l->now = l->due = l->heard = clock_ns();
+    l->window_end = l->now + (uint64_t)LOAD_WINDOW_MS * 1000000u;
     l->end = l->now + l->options.time_ns;
     for (i = 0; i < l->options.connections && l->status == LOAD_OK; i++)
         start_one(l, &l->connections[i]);
@@ -283,8 +313,11 @@ static void run(struct load *l)
         n = epoll_wait(l->epoll, events, BATCH, by_clock ? 0 : LOAD_STALL_MS);
         if (n == 0 && !by_clock)
             give_up(l, LOAD_STALLED, "no answer");
-        for (i = 0; i < n && l->status == LOAD_OK; i++)
+        for (i = 0; i < n && l->status == LOAD_OK; i++) {
             on_readable(l, events[i].data.ptr);
+            if (by_clock)
+                send_due(l);
+        }
     }
     l->result.elapsed_ns = clock_ns() - begin;
 }
@@ -307,6 +340,7 @@ int main(int argc, char **argv)
     if (status != LOAD_OK)
         return status;
     take_all_descriptors();
+    l.free_tail = &l.free;
     memset(l.buffer, 'm', sizeof l.buffer);
     l.connections =
         calloc((size_t)l.options.connections, sizeof *l.connections);

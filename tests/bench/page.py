@@ -109,7 +109,8 @@ def all_rows(figures):
     for row in figures["rows"]:
         kinds = row["kinds"]
         unit = row["unit"].replace("us", "µs")
-        line = [row["title"].replace("messages/s, ", ""), f"{number(kinds['floor']['median'])} {unit}"]
+        rate = f", {number(row['rate'])} msg/s" if "rate" in row else ""
+        line = [row["title"].replace("messages/s, ", "") + rate, f"{number(kinds['floor']['value'])} {unit}"]
         line += [f"{kinds[n]['ratio']:.2f}" if n in kinds else "–" for n in names if not n.startswith("floor")]
         line += [f"{kinds[n]['server_cpu_us']:.2f}" for n in ("floor", "pipehost")]
         rows.append(line)
@@ -137,7 +138,7 @@ def peers_ahead(figures):
         if not best:
             continue
         peer = row["kinds"][best]
-        ahead = peer["median"] > ours["median"] if row["more_is_better"] else peer["median"] < ours["median"]
+        ahead = peer["value"] > ours["value"] if row["more_is_better"] else peer["value"] < ours["value"]
         if ahead:
             found.append(f"{row['title']}: {best} {peer['ratio']:.2f}, pipehost {ours['ratio']:.2f}")
     if not found:

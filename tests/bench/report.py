@@ -37,10 +37,10 @@ def machine():
 # Figures ------------------------------------------------------------------------
 
 
-def _of(results):
+def _of(row, results):
     values = [r["value"] for r in results]
     return {
-        "median": statistics.median(values), "least": min(values), "most": max(values),
+        "value": min(values) if row.rate_of else statistics.median(values), "least": min(values), "most": max(values),
         "p50_us": statistics.median(r["p50_us"] for r in results),
         "p99_us": statistics.median(r["p99_us"] for r in results),
         "p999_us": statistics.median(r["p999_us"] for r in results),
@@ -49,10 +49,10 @@ def _of(results):
 
 
 def summary(row, kinds, runs):
-    found = {kind.name: _of(runs[kind.name]) for kind in kinds if runs[kind.name]}
+    found = {kind.name: _of(row, runs[kind.name]) for kind in kinds if runs[kind.name]}
     for kind in kinds:
         if kind.name in found:
-            found[kind.name]["ratio"] = found[kind.name]["median"] / found[kind.floor]["median"]
+            found[kind.name]["ratio"] = found[kind.name]["value"] / found[kind.floor]["value"]
     ratio = found["pipehost"]["ratio"]
     return {"title": row.title, "unit": row.unit, "target": row.target, "kinds": found,
             "more_is_better": row.more_is_better, "reached": row.reached(ratio)}
@@ -63,7 +63,7 @@ def best_peer(row):
     if not peers:
         return None
     pick = max if row["more_is_better"] else min
-    return pick(peers, key=lambda name: peers[name]["median"])
+    return pick(peers, key=lambda name: peers[name]["value"])
 
 
 # Text ---------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def _print_row(row):
     rate = f" at {row['rate']:,.0f} messages/s" if "rate" in row else ""
     print(f"\n{row['title']}{rate}, {row['unit']}{bound}")
     for name, v in row["kinds"].items():
-        print(f"  {name:18} {number(v['median']):>10}  {v['ratio']:6.3f}  "
+        print(f"  {name:18} {number(v['value']):>10}  {v['ratio']:6.3f}  "
               f"{number(v['least']):>9} to {number(v['most']):<9} "
               f"p50 {number(v['p50_us']):>8}  p99 {number(v['p99_us']):>8}  "
               f"p99.9 {number(v['p999_us']):>9}  cpu {v['server_cpu_us']:6.2f}")
