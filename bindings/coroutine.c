@@ -27,32 +27,18 @@ static void switched(struct ph_runtime *runtime, lua_State *co)
         runtime->watcher->switched(runtime, co);
 }
 
-/* The coroutine at 1 waits: nobody may resume or close it but the task that
- * waits in it. */
-static void mark_waiting(lua_State *L, bool waits)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
-    lua_pushvalue(L, 1);
-    if (waits)
-        lua_pushliteral(L, "a coroutine that waits for a pipe");
-    else
-        lua_pushnil(L);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
 /* Pushes false and why nobody else may resume (close) the coroutine at 1; or
  * nothing. */
 static int push_taken(lua_State *L, const char *verb)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
-    lua_pushvalue(L, 1);
-    if (lua_rawget(L, -2) == LUA_TNIL) {
-        lua_pop(L, 2);
+    static const char *const what[] = {
+        [PH_WAITS_FOR_PIPE] = "a coroutine that waits for a pipe",
+        [PH_IS_TASK] = "the coroutine of a task"};
+    enum ph_taken how = ph_taken(lua_tothread(L, 1));
+    if (how == PH_NOT_TAKEN)
         return 0;
-    }
     lua_pushboolean(L, 0);
-    lua_pushfstring(L, "cannot %s %s", verb, lua_tostring(L, -2));
+    lua_pushfstring(L, "cannot %s %s", verb, what[how]);
     return 2;
 }
 
@@ -73,7 +59,7 @@ static int resume(lua_State *L, lua_State *co, int args)
         task->fixed--;
     if (status == LUA_YIELD && task && task->yielded) {
         lua_pop(co, results);
-        mark_waiting(L, true);
+        ph_take(co, PH_WAITS_FOR_PIPE);
         return lua_yieldk(L, 0, 0, resume_done);
     }
     lua_settop(L, 1);
@@ -92,7 +78,7 @@ static int resume_done(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     (void)context;
-    mark_waiting(L, false);
+    ph_take(lua_tothread(L, 1), PH_NOT_TAKEN);
     return resume(L, lua_tothread(L, 1), 0);
 }
 
@@ -151,20 +137,9 @@ static int co_close(lua_State *L)
     return 2;
 }
 
-static void open_taken(lua_State *L)
-{
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_setfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
-}
-
 void ph_coroutine_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"co_resume", co_resume}, {"co_close", co_close}, {NULL, NULL}};
-    open_taken(L);
     luaL_setfuncs(L, functions, 0);
 }

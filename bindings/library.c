@@ -250,7 +250,7 @@ static int list(lua_State *L)
  * goes on */
 static int interrupt(lua_State *L)
 {
-    ph_op_cancel(&ph_task_check(L, 1)->call);
+    ph_task_interrupt(ph_task_check(L, 1));
     return 0;
 }
 

@@ -227,7 +227,7 @@ static int launched(lua_State *L, struct ph_task *task, enum ph_status status,
 {
     if (status == PH_MISUSE)
         return luaL_error(L, "%s '%s': %s", what, ph_pipe_name(L, 1),
-                          task->call.why);
+                          task->call->why);
     if (status != PH_OK)
         return ph_push_status(L, status, what, ph_pipe_name(L, 1), 0);
     return ph_pipe_await(L, task);
@@ -299,7 +299,7 @@ static int create(lua_State *L)
     lua_pushvalue(L, 1);
     self = push_handle(L, ms, frame);
     return launched(L, task,
-                    ph_create_start(ph_task_call(task), self->pipe,
+                    ph_create_start(ph_task_call(L, task), self->pipe,
                                     lua_tostring(L, -1), &options,
                                     deadline_of(L, ms)),
                     "pipe.create");
@@ -346,7 +346,7 @@ static int open(lua_State *L)
     lua_pushvalue(L, 1);
     self = push_handle(L, ms, frame);
     return launched(L, task,
-                    ph_open_start(ph_task_call(task), self->pipe,
+                    ph_open_start(ph_task_call(L, task), self->pipe,
                                   lua_tostring(L, -1), &options,
                                   deadline_of(L, ms)),
                     "pipe.open");
@@ -354,8 +354,8 @@ static int open(lua_State *L)
 
 static int push_available(lua_State *L, struct ph_task *task)
 {
-    int values = ph_push_result(L, &task->call, 0);
-    ph_op_clear(&task->call);
+    int values = ph_push_result(L, task->call, 0);
+    ph_task_call_over(task);
     return values;
 }
 
@@ -377,13 +377,13 @@ static int available(lua_State *L)
     enum ph_status status;
     ph_phase_check(L, "pipe.available");
     task = ph_wait_check(L, "pipe.available");
-    status = ph_available_start(ph_task_call(task), task->runtime->port, name,
+    status = ph_available_start(ph_task_call(L, task), task->runtime->port, name,
                                 deadline);
     if (status == PH_MISUSE)
-        return luaL_error(L, "pipe.available '%s': %s", name, task->call.why);
+        return luaL_error(L, "pipe.available '%s': %s", name, task->call->why);
     if (status != PH_OK)
         return ph_push_status(L, status, "available", name, 0);
-    if (task->call.state == PH_OP_DONE)
+    if (task->call->state == PH_OP_DONE)
         return push_available(L, task);
     return ph_wait_yield(L, task, available_resumed);
 }

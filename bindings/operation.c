@@ -269,7 +269,7 @@ static int op_wait(lua_State *L)
     if (op->state != PH_OP_PENDING || deadline == PH_NOW)
         return push_waited(L);
     task = ph_wait_check(L, "op:wait");
-    if (ph_task_wait_one(task, &op->signal, deadline))
+    if (ph_task_wait_one(L, &op->signal, deadline))
         return push_waited(L);
     return ph_wait_yield(L, task, wait_resumed);
 }
@@ -308,7 +308,7 @@ static int op_close(lua_State *L)
     ph_op_cancel(op);
     if (op->state != PH_OP_PENDING || !task)
         return 0;
-    if (ph_task_wait_one(task, &op->signal, PH_FOREVER))
+    if (ph_task_wait_one(L, &op->signal, PH_FOREVER))
         return 0;
     return ph_wait_yield(L, task, closed);
 }

@@ -2,8 +2,8 @@
 /*
  * The Lua type "pipehost.pipe": a handle with one reference to a pipe object.
  *
- * A method that waits starts task->call, an operation in the task itself, and
- * leaves the coroutine; its continuation gives the result. One that is done at
+ * A method that waits starts task->call, an operation that the task has for the
+ * time of the call, and leaves the coroutine; its continuation gives the result. One that is done at
  * once does not leave it: such calls cost no more than the system's, but after
  * some of them in one turn the task gives way.
  *
@@ -14,7 +14,6 @@
 #include "pipe.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 #include "connection.h"
@@ -58,9 +57,11 @@ struct lua_pipe *ph_pipe_push(lua_State *L, int name)
 
 static int finish(lua_State *L, struct ph_task *task)
 {
-    assert(task->call.state == PH_OP_DONE);
-    int values = ph_push_result(L, &task->call, 1);
-    ph_op_clear(&task->call);
+    if (!task->call) /* there was no memory for it when its message came */
+        return ph_push_start_failure(L, PH_NOMEM, 1);
+    assert(task->call->state == PH_OP_DONE);
+    int values = ph_push_result(L, task->call, 1);
+    ph_task_call_over(task);
     return values;
 }
 
@@ -71,8 +72,7 @@ static int resumed(lua_State *L, int status, lua_KContext context)
     struct ph_task *task = ph_runtime_of(L)->current;
     (void)status;
     (void)context;
-    assert(task->call.state == PH_OP_DONE);
-    if (task->call.status != PH_OK)
+    if (!task->call || task->call->status != PH_OK)
         ph_wait_resumed(L);
     return finish(L, task);
 }
@@ -81,18 +81,26 @@ static int resumed(lua_State *L, int status, lua_KContext context)
  * some of them the task gives way for one turn. */
 static void give_way(struct ph_task *task)
 {
-    if (ph_op_keep(&task->call) != PH_OK)
-        task->call.status = PH_NOMEM;
+    if (ph_op_keep(task->call) != PH_OK)
+        task->call->status = PH_NOMEM;
     ph_timer_start(task->runtime->port, &task->timer, 0);
+}
+
+/* True: task->call is done, and the task need not give way. */
+static bool at_once(lua_State *L, struct ph_task *task)
+{
+    if (!task->call || task->call->state != PH_OP_DONE)
+        return false;
+    if (++task->at_once < AT_ONCE || !lua_isyieldable(L))
+        return true;
+    give_way(task);
+    return false;
 }
 
 int ph_pipe_await(lua_State *L, struct ph_task *task)
 {
-    if (task->call.state == PH_OP_DONE) {
-        if (++task->at_once < AT_ONCE || !lua_isyieldable(L))
-            return finish(L, task);
-        give_way(task);
-    }
+    if (at_once(L, task))
+        return finish(L, task);
     return ph_wait_yield(L, task, resumed);
 }
 
@@ -100,7 +108,6 @@ int ph_pipe_await(lua_State *L, struct ph_task *task)
 struct call {
     struct lua_pipe *self;
     struct ph_task *task;
-    struct ph_op *op;
     int64_t deadline;
 };
 
@@ -109,7 +116,6 @@ static struct call begin(lua_State *L, const char *what, int ms_index)
     struct call call = {.self = ph_pipe_check(L, 1)};
     call.deadline = ph_check_deadline(L, ms_index, call.self->timeout_ms);
     call.task = ph_wait_check(L, what);
-    call.op = ph_task_call(call.task);
     return call;
 }
 
@@ -118,7 +124,8 @@ static int await(lua_State *L, struct call *call, enum ph_status started)
     if (started == PH_MISUSE && call->self->host_closed)
         started = PH_CLOSED;
     if (started == PH_MISUSE)
-        return luaL_error(L, "pipe %s: %s", ph_pipe_name(L, 1), call->op->why);
+        return luaL_error(L, "pipe %s: %s", ph_pipe_name(L, 1),
+                          call->task->call->why);
     if (started != PH_OK)
         return ph_push_start_failure(L, started, 1);
     return ph_pipe_await(L, call->task);
@@ -139,7 +146,7 @@ static int pipe_read(lua_State *L)
     size_t max = check_count(L, 2, PH_MESSAGE_MAX);
     luaL_argcheck(L, max > 0, 2, "a read takes at least one byte");
     return await(L, &call,
-                 ph_read_start(call.op, call.self->pipe, PH_READ_SOME, max,
+                 ph_read_start(ph_task_call(L, call.task), call.self->pipe, PH_READ_SOME, max,
                                call.deadline));
 }
 
@@ -151,7 +158,7 @@ static int pipe_read_exact(lua_State *L)
     luaL_checkinteger(L, 2);
     count = check_count(L, 2, 0);
     return await(L, &call,
-                 ph_read_start(call.op, call.self->pipe, PH_READ_EXACT, count,
+                 ph_read_start(ph_task_call(L, call.task), call.self->pipe, PH_READ_EXACT, count,
                                call.deadline));
 }
 
@@ -160,18 +167,96 @@ static int pipe_read_line(lua_State *L)
 {
     struct call call = begin(L, "pipe:read_line", 2);
     return await(L, &call,
-                 ph_read_start(call.op, call.self->pipe, PH_READ_LINE, 0,
+                 ph_read_start(ph_task_call(L, call.task), call.self->pipe, PH_READ_LINE, 0,
                                call.deadline));
+}
+
+static enum ph_status start_receive(lua_State *L, struct call *call)
+{
+    struct ph_pipe *pipe = call->self->pipe;
+    if (ph_task_rest(call->task, pipe, call->deadline) != PH_BUSY)
+        return PH_OK;
+    return ph_read_start(ph_task_call(L, call->task), pipe, PH_READ_MESSAGE, 0,
+                         call->deadline);
 }
 
 /* receive(ms) -> one whole message */
 static int pipe_receive(lua_State *L)
 {
     struct call call = begin(L, "pipe:receive", 2);
-    return await(L, &call,
-                 ph_read_start(call.op, call.self->pipe, PH_READ_MESSAGE, 0,
-                               call.deadline));
+    return await(L, &call, start_receive(L, &call));
 }
+
+/* ---- Iterators ------------------------------------------------------------------ */
+
+/* Of the values that a read has given; the pipe is at 1. */
+static int next_value(lua_State *L, int values)
+{
+    const char *code;
+    if (!lua_isnil(L, -values))
+        return values;
+    code = lua_tostring(L, -values + 1);
+    if (!code || strcmp(code, "closed") != 0)
+        return luaL_error(L, "%s", luaL_tolstring(L, -values + 2, NULL));
+    lua_pushnil(L);
+    return 1;
+}
+
+static int next_resumed(lua_State *L, int status, lua_KContext context)
+{
+    return next_value(L, resumed(L, status, context));
+}
+
+static int await_next(lua_State *L, struct call *call, enum ph_status started)
+{
+    if (started != PH_OK)
+        return next_value(L, await(L, call, started));
+    if (at_once(L, call->task))
+        return next_value(L, finish(L, call->task));
+    return ph_wait_yield(L, call->task, next_resumed);
+}
+
+static int next_message(lua_State *L)
+{
+    struct call call;
+    lua_settop(L, 0); /* what for hands over */
+    lua_pushvalue(L, lua_upvalueindex(1));
+    call = begin(L, "pipe:messages", 2);
+    return await_next(L, &call, start_receive(L, &call));
+}
+
+static int next_line(lua_State *L)
+{
+    struct call call;
+    lua_settop(L, 0);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    call = begin(L, "pipe:lines", 2);
+    return await_next(L, &call,
+                      ph_read_start(ph_task_call(L, call.task), call.self->pipe,
+                                    PH_READ_LINE, 0, call.deadline));
+}
+
+/* messages() -> an iterator of the messages: it ends when the other end has
+ * closed, and raises on any other outcome */
+static int pipe_messages(lua_State *L)
+{
+    luaL_checkudata(L, 1, PH_PIPE);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, next_message, 1);
+    return 1;
+}
+
+/* lines() -> the same of the lines of a byte pipe, without their ends; a last
+ * one needs none */
+static int pipe_lines(lua_State *L)
+{
+    luaL_checkudata(L, 1, PH_PIPE);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, next_line, 1);
+    return 1;
+}
+
+/* ---- Writing --------------------------------------------------------------------- */
 
 /* write(data, ms) -> true */
 static int pipe_write(lua_State *L)
@@ -180,7 +265,7 @@ static int pipe_write(lua_State *L)
     const char *data = luaL_checklstring(L, 2, &len);
     struct call call = begin(L, "pipe:write", 3);
     return await(L, &call,
-                 ph_write_start(call.op, call.self->pipe, data, len,
+                 ph_write_start(ph_task_call(L, call.task), call.self->pipe, data, len,
                                 call.deadline));
 }
 
@@ -192,7 +277,7 @@ static int pipe_send(lua_State *L)
     const char *data = luaL_checklstring(L, 2, &len);
     return await(
         L, &call,
-        ph_send_start(call.op, call.self->pipe, data, len, call.deadline));
+        ph_send_start(ph_task_call(L, call.task), call.self->pipe, data, len, call.deadline));
 }
 
 /* transact(data, ms) -> the reply */
@@ -202,7 +287,7 @@ static int pipe_transact(lua_State *L)
     const char *data = luaL_checklstring(L, 2, &len);
     struct call call = begin(L, "pipe:transact", 3);
     return await(L, &call,
-                 ph_transact_start(call.op, call.self->pipe, data, len,
+                 ph_transact_start(ph_task_call(L, call.task), call.self->pipe, data, len,
                                    call.deadline));
 }
 
@@ -211,7 +296,7 @@ static int pipe_connect(lua_State *L)
 {
     struct call call = begin(L, "pipe:connect", 2);
     return await(L, &call,
-                 ph_connect_start(call.op, call.self->pipe, call.deadline));
+                 ph_connect_start(ph_task_call(L, call.task), call.self->pipe, call.deadline));
 }
 
 /* flush(ms): until the peer has read all -> true */
@@ -219,7 +304,7 @@ static int pipe_flush(lua_State *L)
 {
     struct call call = begin(L, "pipe:flush", 2);
     return await(L, &call,
-                 ph_flush_start(call.op, call.self->pipe, call.deadline));
+                 ph_flush_start(ph_task_call(L, call.task), call.self->pipe, call.deadline));
 }
 
 /* ---- Close ---------------------------------------------------------------------- */
@@ -259,11 +344,11 @@ static int pipe_close(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    if (!task || task->cancelled)
+    if (!task || task->cancelled || !ph_task_try_call(task))
         return close_unwaited(L, self, asks);
     if (asks && flush == PH_NOW) /* one look, where PH_NOW would be none */
         flush = ph_port_now(ph_runtime_of(L)->port);
-    op = ph_task_call(task);
+    op = task->call;
     pipe = give_up(self);
     started = ph_close_start(op, pipe, flush);
     ph_pipe_release(pipe);
@@ -281,109 +366,7 @@ static int pipe_gc(lua_State *L)
     return 0;
 }
 
-/* ---- Calls that don't wait ------------------------------------------------------- */
-
-/* disconnect() -> true: drops the client, unread data with it */
-static int pipe_disconnect(lua_State *L)
-{
-    struct lua_pipe *self = ph_pipe_check(L, 1);
-    const char *why;
-    enum ph_status status = ph_pipe_disconnect(self->pipe, &why);
-    if (status == PH_MISUSE)
-        return luaL_error(L, "pipe %s: %s", ph_pipe_name(L, 1), why);
-    if (status != PH_OK)
-        return ph_push_status(L, status, "disconnect", ph_pipe_name(L, 1), 0);
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-/* peek() -> { available, left } in bytes */
-static int pipe_peek(lua_State *L)
-{
-    struct lua_pipe *self = ph_pipe_check(L, 1);
-    struct ph_peek peek;
-    long os = 0;
-    enum ph_status status = ph_pipe_peek(self->pipe, &peek, &os);
-    if (status == PH_MISUSE)
-        return luaL_error(L, "pipe %s: peek: nobody is connected (230)",
-                          ph_pipe_name(L, 1));
-    if (status != PH_OK)
-        return ph_push_status(L, status, "peek", ph_pipe_name(L, 1), os);
-    lua_createtable(L, 0, 2);
-    lua_pushinteger(L, (lua_Integer)peek.available);
-    lua_setfield(L, -2, "available");
-    lua_pushinteger(L, (lua_Integer)peek.left);
-    lua_setfield(L, -2, "left");
-    return 1;
-}
-
-/* peer() -> { pid, uid or sid } */
-static int pipe_peer(lua_State *L)
-{
-    struct lua_pipe *self = ph_pipe_check(L, 1);
-    struct ph_peer peer;
-    long os = 0;
-    enum ph_status status = ph_pipe_peer(self->pipe, &peer, &os);
-    if (status == PH_MISUSE)
-        return luaL_error(L, "pipe %s: peer: nobody is connected",
-                          ph_pipe_name(L, 1));
-    if (status != PH_OK)
-        return ph_push_status(L, status, "peer", ph_pipe_name(L, 1), os);
-    lua_createtable(L, 0, 2);
-    lua_pushinteger(L, peer.pid);
-    lua_setfield(L, -2, "pid");
-    if (peer.has_uid)
-        lua_pushinteger(L, peer.uid);
-    else
-        lua_pushstring(L, peer.sid);
-    lua_setfield(L, -2, peer.has_uid ? "uid" : "sid");
-    return 1;
-}
-
-static void set_text(lua_State *L, const char *key, const char *value)
-{
-    lua_pushstring(L, value);
-    lua_setfield(L, -2, key);
-}
-
-static void set_count(lua_State *L, const char *key, uint32_t value)
-{
-    if (!value)
-        return; /* not known */
-    if (value == PH_INSTANCES_MAX)
-        lua_pushnumber(L, HUGE_VAL);
-    else
-        lua_pushinteger(L, value);
-    lua_setfield(L, -2, key);
-}
-
-/* info() -> { name, path, server, mode, direction, state, instances,
- * max_instances, max_message } */
-static int pipe_info(lua_State *L)
-{
-    static const char *const modes[] = {"any", "message", "byte"};
-    static const char *const directions[] = {"duplex", "inbound", "outbound"};
-    static const char *const states[] = {"new", "listening", "connected",
-                                         "disconnected", "closed"};
-    struct lua_pipe *self = ph_pipe_check(L, 1);
-    struct ph_info info;
-    ph_pipe_info(self->pipe, &info);
-    lua_createtable(L, 0, 10);
-    set_text(L, "name", ph_pipe_name(L, 1));
-    set_text(L, "path", info.path);
-    set_text(L, "mode", modes[info.mode]);
-    set_text(L, "direction", directions[info.direction]);
-    set_text(L, "state", states[info.state]);
-    set_count(L, "instances", info.instances);
-    set_count(L, "max_instances", info.max_instances);
-    lua_pushboolean(L, info.server);
-    lua_setfield(L, -2, "server");
-    lua_pushboolean(L, info.framed);
-    lua_setfield(L, -2, "framed");
-    lua_pushinteger(L, (lua_Integer)info.max_message);
-    lua_setfield(L, -2, "max_message");
-    return 1;
-}
+/* ---- The type ---------------------------------------------------------------------- */
 
 static int pipe_tostring(lua_State *L)
 {
@@ -430,16 +413,14 @@ static const luaL_Reg methods[] = {
     {"read_exact", pipe_read_exact},
     {"read_line", pipe_read_line},
     {"receive", pipe_receive},
+    {"messages", pipe_messages},
+    {"lines", pipe_lines},
     {"write", pipe_write},
     {"send", pipe_send},
     {"transact", pipe_transact},
     {"connect", pipe_connect},
     {"flush", pipe_flush},
     {"close", pipe_close},
-    {"disconnect", pipe_disconnect},
-    {"peek", pipe_peek},
-    {"peer", pipe_peer},
-    {"info", pipe_info},
     {NULL, NULL},
 };
 
@@ -456,6 +437,7 @@ void ph_pipe_open(lua_State *L)
     luaL_newmetatable(L, PH_PIPE);
     luaL_setfuncs(L, metamethods, 0);
     luaL_newlib(L, methods);
+    ph_pipe_info_methods(L);
     ph_operation_methods(L);
     ph_conn_methods(L);
     lua_pushvalue(L, -1);

@@ -58,6 +58,9 @@ struct ph_signal *ph_operation_signal(lua_State *L, int index);
  * may leave on the stack. */
 void ph_create_options(lua_State *L, struct ph_create_options *options);
 
+/* disconnect, peek, peer, info go into the table of pipe methods on top. */
+void ph_pipe_info_methods(lua_State *L);
+
 /* The functions create, open, available go into the table on top. */
 void ph_open_open(lua_State *L);
 /* The metatable of pipes. */

@@ -207,7 +207,7 @@ static int wait_for(lua_State *L, struct ph_signal *signal, lua_KFunction k)
     if (signal->set || deadline == PH_NOW)
         return k(L, LUA_OK, 0);
     task = ph_wait_check(L, "process:wait");
-    if (ph_task_wait_one(task, signal, deadline))
+    if (ph_task_wait_one(L, signal, deadline))
         return k(L, LUA_OK, 0);
     return ph_wait_yield(L, task, k);
 }
@@ -252,7 +252,7 @@ static int process_ends(lua_State *L)
     ph_process_kill(self->process);
     signal = ph_process_gone(self->process);
     deadline = ph_port_clock(ph_runtime_of(L)->port) + CLOSE_MS * INT64_C(1000);
-    if (signal->set || !task || ph_task_wait_one(task, signal, deadline))
+    if (signal->set || !task || ph_task_wait_one(L, signal, deadline))
         return 0;
     return ph_wait_yield(L, task, closed);
 }

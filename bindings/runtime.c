@@ -20,6 +20,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lauxlib.h"
@@ -27,11 +28,32 @@
 #define DEEP 10000 /* calls in one another */
 #define SHOWN_LEVELS 10
 
+/* The extra space of a coroutine has the runtime's address, and in the bits that
+ * are zero there how it is taken. A new one has what the main thread has. */
+#define TAKEN_BITS ((uintptr_t)3)
+
+static inline uintptr_t extra(lua_State *L)
+{
+    uintptr_t value;
+    static_assert(sizeof value == LUA_EXTRASPACE, "an address fits in there");
+    memcpy(&value, lua_getextraspace(L), sizeof value);
+    return value;
+}
+
 struct ph_runtime *ph_runtime_of(lua_State *L)
 {
-    struct ph_runtime *runtime;
-    memcpy(&runtime, lua_getextraspace(L), sizeof runtime);
-    return runtime;
+    return (struct ph_runtime *)(extra(L) & ~TAKEN_BITS);
+}
+
+void ph_take(lua_State *co, enum ph_taken how)
+{
+    uintptr_t value = (extra(co) & ~TAKEN_BITS) | (uintptr_t)how;
+    memcpy(lua_getextraspace(co), &value, sizeof value);
+}
+
+enum ph_taken ph_taken(lua_State *co)
+{
+    return (enum ph_taken)(extra(co) & TAKEN_BITS);
 }
 
 void ph_made(lua_State *L)
@@ -80,14 +102,23 @@ static void unlink_task(struct ph_task *task)
         ph_signal_set(&task->runtime->idle);
 }
 
+static void drop_waits(struct ph_task *task)
+{
+    assert(!task->resting);
+    ph_task_call_over(task);
+    if (task->wait)
+        ph_wait_drop(&task->wait->of);
+    free(task->wait);
+    task->wait = NULL;
+}
+
 static void ended(struct ph_task *task)
 {
     lua_State *L = task->runtime->L;
-    assert(task->call.state != PH_OP_PENDING);
     task->state = PH_TASK_DONE;
     task->runtime->spawned -= task->spawned;
     unlink_task(task);
-    ph_op_clear(&task->call);
+    drop_waits(task);
     ph_signal_set(&task->ended);
     luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
     task->ref = LUA_NOREF;
@@ -110,6 +141,7 @@ static void park(struct ph_task *task)
     task->state = PH_TASK_READY;
     task->results = 0;
     unlink_task(task);
+    drop_waits(task);
     task->next = runtime->parked;
     runtime->parked = task;
     runtime->parked_count++;
@@ -178,19 +210,9 @@ void ph_task_close(struct ph_task *task)
     ended(task);
 }
 
-static void task_ready(struct ph_timer *timer)
+void ph_task_ready(struct ph_timer *timer)
 {
     ph_task_resume(ph_container_of(timer, struct ph_task, timer));
-}
-
-static void call_done(struct ph_op *op)
-{
-    ph_task_resume(op->user);
-}
-
-static void wait_done(struct ph_wait *wait)
-{
-    ph_task_resume(wait->user);
 }
 
 /* ---- The body of every task -------------------------------------------------- */
@@ -278,16 +300,6 @@ static void link_task(struct ph_task *task)
     ph_signal_reset(&runtime->idle);
 }
 
-/* The coroutine on top of the stack is a task's. */
-static void mark_taken(lua_State *L)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, PH_TAKEN);
-    lua_pushvalue(L, -2);
-    lua_pushliteral(L, "the coroutine of a task");
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
 /* Pushes the userdata with its coroutine, held by the registry; after that
  * nothing raises. */
 static struct ph_task *push_task(lua_State *L)
@@ -296,10 +308,10 @@ static struct ph_task *push_task(lua_State *L)
     memset(task, 0, sizeof *task);
     task->runtime = ph_runtime_of(L);
     task->state = PH_TASK_DONE;
-    task->timer.fire = task_ready;
+    task->timer.fire = ph_task_ready;
     luaL_setmetatable(L, PH_TASK);
     task->co = lua_newthread(L);
-    mark_taken(L);
+    ph_take(task->co, PH_IS_TASK);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, -1);
     task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -356,71 +368,14 @@ void ph_runtime_commit(struct ph_runtime *runtime)
             ph_timer_start(runtime->port, &task->timer, 0);
 }
 
-/* ---- Waiting ----------------------------------------------------------------- */
-
-struct ph_task *ph_wait_task(lua_State *L)
+bool ph_task_interrupt(struct ph_task *task)
 {
-    struct ph_task *task = ph_runtime_of(L)->current;
-    return task && !task->fixed && lua_isyieldable(L) ? task : NULL;
-}
-
-struct ph_task *ph_wait_check(lua_State *L, const char *what)
-{
-    struct ph_task *task = ph_wait_task(L);
-    if (!task)
-        luaL_error(L,
-                   "%s cannot wait here: inside table.sort, string.gsub, "
-                   "shared:update, a finalizer or another C function",
-                   what);
-    if (task->cancelled)
-        luaL_error(L, "cancelled");
-    return task;
-}
-
-int ph_wait_yield(lua_State *L, struct ph_task *task, lua_KFunction k)
-{
-    assert(task->runtime->current == task);
-    task->yielded = true;
-    return lua_yieldk(L, 0, 0, k);
-}
-
-void ph_wait_resumed(lua_State *L)
-{
-    if (ph_runtime_of(L)->current->cancelled)
-        luaL_error(L, "cancelled");
-}
-
-struct ph_op *ph_task_call(struct ph_task *task)
-{
-    task->call.done = call_done;
-    task->call.user = task;
-    return &task->call;
-}
-
-bool ph_task_wait_one(struct ph_task *task, struct ph_signal *signal,
-                      int64_t deadline)
-{
-    struct ph_wait wait = {.port = task->runtime->port,
-                           .signals = (struct ph_signal *const *)&task->signal,
-                           .waiters = &task->waiter,
-                           .count = 1,
-                           .done = wait_done,
-                           .user = task};
-    task->signal = signal;
-    task->wait = wait;
-    ph_wait_start(&task->wait, deadline);
-    return task->wait.state == PH_WAIT_ENDED;
-}
-
-bool ph_task_wait_many(struct ph_task *task, struct ph_wait *wait,
-                       int64_t deadline)
-{
-    task->wait = *wait;
-    task->wait.port = task->runtime->port;
-    task->wait.done = wait_done;
-    task->wait.user = task;
-    ph_wait_start(&task->wait, deadline);
-    return task->wait.state == PH_WAIT_ENDED;
+    if (task->resting)
+        ph_read_wake(task->resting);
+    if (!task->call || task->call->state != PH_OP_PENDING)
+        return false;
+    ph_op_cancel(task->call);
+    return true;
 }
 
 void ph_task_cancel(struct ph_task *task)
@@ -430,19 +385,17 @@ void ph_task_cancel(struct ph_task *task)
     task->cancelled = true;
     if (task->state == PH_TASK_RUNS)
         return;
-    if (task->call.state == PH_OP_PENDING) {
-        ph_op_cancel(&task->call);
+    if (ph_task_interrupt(task))
         return;
-    }
-    ph_wait_drop(&task->wait);
+    if (task->wait)
+        ph_wait_drop(&task->wait->of);
     ph_timer_start(task->runtime->port, &task->timer, 0);
 }
 
 void ph_runtime_abandon(struct ph_runtime *runtime)
 {
     for (struct ph_task *task = runtime->tasks; task; task = task->next) {
-        assert(task->call.state != PH_OP_PENDING);
-        ph_wait_drop(&task->wait);
         ph_timer_stop(runtime->port, &task->timer);
+        drop_waits(task);
     }
 }

@@ -19,9 +19,12 @@
 #define PH_INFO "pipehost.info"
 #define PH_MADE "pipehost.made" /* in the registry: see ph_made */
 
-/* In the registry, a weak table: coroutines that only the loop, or the task that
- * waits in them, resumes or closes -> what they are. */
-#define PH_TAKEN "pipehost.taken"
+/* Why scripts may not resume or close a coroutine now. */
+enum ph_taken {
+    PH_NOT_TAKEN,
+    PH_WAITS_FOR_PIPE, /* only the task that waits in it goes on with it */
+    PH_IS_TASK         /* only the loop does, for ever */
+};
 
 struct ph_task;
 
@@ -94,6 +97,12 @@ struct ph_runtime {
 /* The runtime of a state, from any of its coroutines. */
 struct ph_runtime *ph_runtime_of(lua_State *L);
 
+/* A coroutine is taken, or is not any more. */
+void ph_take(lua_State *co, enum ph_taken how);
+
+/* How it is. */
+enum ph_taken ph_taken(lua_State *co);
+
 /* Tells the function that core.watch_made was given, if it was, of the object
  * on top of the stack, which a function that a script calls has made. */
 void ph_made(lua_State *L);
@@ -113,8 +122,16 @@ void ph_runtime_abandon(struct ph_runtime *runtime);
 
 enum ph_task_state { PH_TASK_READY, PH_TASK_WAITS, PH_TASK_RUNS, PH_TASK_DONE };
 
+/* A task's wait for signals; the one signal of ph_task_wait_one is in it. */
+struct ph_task_wait {
+    struct ph_wait of;
+    struct ph_waiter waiter;
+    struct ph_signal *signal;
+};
+
 /* A userdata of its lua_State; while it has not ended the registry holds it.
- * A waiting task waits for exactly one of call, wait and timer. */
+ * A waiting task waits for exactly one of call, rest, wait and timer. Of each
+ * session there is one, so what few of them need is a pointer. */
 struct ph_task {
     struct ph_runtime *runtime;
     lua_State *co;
@@ -134,11 +151,11 @@ struct ph_task {
     bool over;      /* passed a limit, and has not ended yet */
     int ref, results;
     struct ph_signal ended;
-    struct ph_op call; /* of a method that waits, such as pipe:read */
-    struct ph_wait wait;
-    struct ph_waiter waiter; /* for waits of one signal */
-    struct ph_signal *signal;
-    struct ph_timer timer; /* start and sleep */
+    struct ph_op *call; /* of a method that waits, such as pipe:read, or NULL */
+    struct ph_rest rest;     /* a receive that needs no operation … */
+    struct ph_pipe *resting; /* … of this pipe, or NULL */
+    struct ph_task_wait *wait; /* its last; NULL: none yet */
+    struct ph_timer timer;     /* start, sleep, and the time-out of a rest */
     struct ph_conn *conn;  /* a worker's: whom it serves */
     lua_CFunction again; /* a worker's: it is parked when this has returned, and
                             run anew */
@@ -157,6 +174,9 @@ struct ph_task *ph_task_new(lua_State *L, lua_CFunction function);
 /* Runs the task until it waits or ends: the one place where the loop enters
  * Lua. */
 void ph_task_resume(struct ph_task *task);
+
+/* Resumes the task of this timer. */
+void ph_task_ready(struct ph_timer *timer);
 
 /* Ends a task that waits, and for no operation: its coroutine is closed, whose
  * <close> variables run and cannot wait. Not inside another task. */
@@ -194,25 +214,44 @@ struct ph_task *ph_wait_task(lua_State *L);
 struct ph_task *ph_wait_check(lua_State *L, const char *what);
 
 /* Leaves the coroutine; the task goes on in `k` when what it waits for (set
- * before the call: a PENDING task->call, a running task->wait or timer) has
+ * before the call: a PENDING task->call, a rest, a running wait or timer) has
  * come. Use as: return ph_wait_yield(L, task, k). */
 int ph_wait_yield(lua_State *L, struct ph_task *task, lua_KFunction k);
 
 /* For continuations: raises if the task was cancelled meanwhile. */
 void ph_wait_resumed(lua_State *L);
 
-/* Has task->call bring its task back; call before each start. */
-struct ph_op *ph_task_call(struct ph_task *task);
+/* task->call, IDLE, which brings its task back; call before each start. Raises
+ * on lack of memory. */
+struct ph_op *ph_task_call(lua_State *L, struct ph_task *task);
 
-/* Starts task->wait for the task's one signal or for the given ones. True: it
- * has ended at once. */
-bool ph_task_wait_one(struct ph_task *task, struct ph_signal *signal,
-                      int64_t deadline);
+/* The same; NULL: no memory. */
+struct ph_op *ph_task_try_call(struct ph_task *task);
+
+/* task->call is not needed any more: DONE or IDLE, or NULL already. */
+void ph_task_call_over(struct ph_task *task);
+
+/* Its call, if it waits for one, is asked to end as "cancelled". False: it waits
+ * for none. */
+bool ph_task_interrupt(struct ph_task *task);
+
+/* The task's next message of the pipe, without an operation as long as none has
+ * come. PH_PENDING: it may be waited for; PH_OK: task->call is DONE; PH_BUSY:
+ * nothing was done, that takes ph_read_start. */
+enum ph_status ph_task_rest(struct ph_task *task, struct ph_pipe *pipe,
+                            int64_t deadline);
+
+/* Starts a wait of the task for one signal or for the given ones. True: it has
+ * ended at once. Raises on lack of memory. */
+bool ph_task_wait_one(lua_State *L, struct ph_signal *signal, int64_t deadline);
 
 /* The same with signals, waiters, count and mode of *wait filled in, all kept
  * alive by the waiting coroutine's stack. */
-bool ph_task_wait_many(struct ph_task *task, struct ph_wait *wait,
+bool ph_task_wait_many(lua_State *L, const struct ph_wait *wait,
                        int64_t deadline);
+
+/* The last wait of the running task. */
+const struct ph_wait *ph_task_waited(lua_State *L);
 
 /* ---- Arguments --------------------------------------------------------------- */
 

@@ -53,7 +53,7 @@ static uint32_t queue_bytes(lua_State *L)
 /* From the table at 1, which server.lua has made. */
 static struct ph_server *push_server(lua_State *L)
 {
-    static const char *const values[] = {"on_message", "dispatch", "object",
+    static const char *const values[] = {"handler", "dispatch", "object",
                                          "name", "frame"};
     struct ph_server *server =
         lua_newuserdatauv(L, sizeof *server, PH_SERVER_VALUES);
@@ -73,7 +73,7 @@ static struct ph_server *push_server(lua_State *L)
     server->closes = flag_field(L, "closes");
     server->finishes = flag_field(L, "finishes");
     server->state_version = (lua_Integer)number_field(L, "state_version");
-    server->messages = flag_field(L, "on_message");
+    server->messages = flag_field(L, "messages");
     server->max_queue = (uint32_t)number_field(L, "max_queue");
     server->max_queue_bytes = queue_bytes(L);
     lua_getiuservalue(L, -1, PH_SERVER_FRAME);
@@ -85,8 +85,8 @@ static struct ph_server *push_server(lua_State *L)
 /* The server is one of its state's from now on, held by the registry. */
 static void enlist(lua_State *L, struct ph_server *server)
 {
-    lua_getiuservalue(L, -1, PH_SERVER_ON_MESSAGE);
-    server->on_message = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_getiuservalue(L, -1, PH_SERVER_HANDLER);
+    server->handler = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, server);
     server->next = server->runtime->servers;
@@ -330,7 +330,7 @@ static int empty_resumed(lua_State *L, int status, lua_KContext context)
     (void)status;
     (void)context;
     ph_wait_resumed(L);
-    lua_pushboolean(L, ph_runtime_of(L)->current->wait.status == PH_OK);
+    lua_pushboolean(L, ph_task_waited(L)->status == PH_OK);
     return 1;
 }
 
@@ -341,7 +341,7 @@ static int server_wait_empty(lua_State *L)
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct ph_task *task = ph_wait_check(L, "server:stop");
     if (!server->service ||
-        ph_task_wait_one(task, &server->service->empty, deadline)) {
+        ph_task_wait_one(L, &server->service->empty, deadline)) {
         lua_pushboolean(L, !server->service || server->service->empty.set);
         return 1;
     }

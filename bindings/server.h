@@ -14,12 +14,12 @@ struct ph_server {
     size_t count;                   /* connections that are its own */
     size_t stayed;                  /* times that one could not cross */
     lua_Number timeout_ms, idle_ms; /* negative: none */
-    int on_message; /* in the registry as well, where it is found sooner */
+    int handler; /* in the registry as well, where it is found sooner */
     struct ph_frame *frame;         /* of a byte pipe, or NULL; a user value */
     uint32_t max_queue, max_queue_bytes; /* posts of a connection */
     bool spread;      /* workers = "all" */
-    bool messages;    /* on_message; else a session, run by `dispatch` */
-    bool quiet_open;  /* nothing to run for a new client */
+    bool messages;    /* the handler is on_message; else a session, or steps */
+    bool quiet_open;  /* nothing but the handler to run for a new client */
     bool quiet_end;   /* nothing to run for one that just went */
     bool quiet_adopt; /* nothing to run for one that comes over */
     bool closes;      /* on_reload = "close": clients end instead of crossing */
@@ -29,7 +29,7 @@ struct ph_server {
 
 /* User values of a server's userdata. */
 enum {
-    PH_SERVER_ON_MESSAGE = 1, /* function */
+    PH_SERVER_HANDLER = 1, /* on_message or session, or nil */
     PH_SERVER_DISPATCH,       /* function(kind, conn, …) of server.lua */
     PH_SERVER_OBJECT,         /* the server as scripts see it */
     PH_SERVER_NAME,

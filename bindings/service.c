@@ -49,7 +49,7 @@ void ph_service_admit(struct ph_service *service, struct ph_pipe *pipe,
     ph_signal_reset(&service->empty);
     if (conn->server->frame)
         ph_pipe_set_frame(pipe, conn->server->frame);
-    if (conn->server->quiet_open) {
+    if (conn->server->quiet_open && conn->server->messages) {
         ph_conn_idle(conn);
         return;
     }

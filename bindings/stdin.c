@@ -28,13 +28,13 @@ static int input(lua_State *L)
 
 static int read_resumed(lua_State *L, int status, lua_KContext context)
 {
-    struct ph_op *op = &ph_runtime_of(L)->current->call;
+    struct ph_task *task = ph_runtime_of(L)->current;
     int values;
     (void)status;
     (void)context;
     ph_wait_resumed(L);
-    values = ph_push_result(L, op, 0);
-    ph_op_clear(op);
+    values = ph_push_result(L, task->call, 0);
+    ph_task_call_over(task);
     return values;
 }
 
@@ -44,7 +44,7 @@ static int read(lua_State *L)
     struct lua_input *self = luaL_checkudata(L, 1, INPUT);
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct ph_task *task = ph_wait_check(L, "input:read");
-    struct ph_op *op = ph_task_call(task);
+    struct ph_op *op = ph_task_call(L, task);
     enum ph_status status;
     if (!self->input)
         return luaL_error(L, "the input is closed");

@@ -98,7 +98,7 @@ static int task_wait(lua_State *L)
     task = check_wait(L, "task:wait");
     if (task == other)
         return luaL_error(L, "a task can't wait for itself");
-    if (ph_task_wait_one(task, &other->ended, deadline))
+    if (ph_task_wait_one(L, &other->ended, deadline))
         return push_waited(L);
     return ph_wait_yield(L, task, wait_resumed);
 }
@@ -185,7 +185,7 @@ static int event_resumed(lua_State *L, int status, lua_KContext context)
     (void)status;
     (void)context;
     ph_wait_resumed(L);
-    return push_event(L, ph_runtime_of(L)->current->wait.status == PH_OK);
+    return push_event(L, ph_task_waited(L)->status == PH_OK);
 }
 
 /* event:wait(ms) -> true · nil, "pending" */
@@ -197,7 +197,7 @@ static int event_wait(lua_State *L)
     if (signal->set || deadline == PH_NOW)
         return push_event(L, signal->set);
     task = check_wait(L, "event:wait");
-    if (ph_task_wait_one(task, signal, deadline))
+    if (ph_task_wait_one(L, signal, deadline))
         return push_event(L, signal->set);
     return ph_wait_yield(L, task, event_resumed);
 }
@@ -317,7 +317,7 @@ static int which_resumed(lua_State *L, int status, lua_KContext context)
     (void)status;
     (void)context;
     ph_wait_resumed(L);
-    return push_which(L, &ph_runtime_of(L)->current->wait);
+    return push_which(L, ph_task_waited(L));
 }
 
 static int wait_many(lua_State *L, enum ph_wait_mode mode, const char *what)
@@ -325,8 +325,8 @@ static int wait_many(lua_State *L, enum ph_wait_mode mode, const char *what)
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct many *many = collect(L, mode);
     struct ph_task *task = check_wait(L, what);
-    if (ph_task_wait_many(task, &many->wait, deadline))
-        return push_which(L, &task->wait);
+    if (ph_task_wait_many(L, &many->wait, deadline))
+        return push_which(L, ph_task_waited(L));
     return ph_wait_yield(L, task, which_resumed);
 }
 

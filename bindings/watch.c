@@ -74,7 +74,7 @@ static int push_changes(lua_State *L, const struct ph_op *op)
 
 static int changes_resumed(lua_State *L, int status, lua_KContext context)
 {
-    const struct ph_op *op = &ph_runtime_of(L)->current->call;
+    const struct ph_op *op = ph_runtime_of(L)->current->call;
     (void)status;
     (void)context;
     ph_wait_resumed(L);
@@ -91,7 +91,7 @@ static int changes(lua_State *L)
     struct lua_folder *self = luaL_checkudata(L, 1, FOLDER);
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct ph_task *task = ph_wait_check(L, "folder:changes");
-    struct ph_op *op = ph_task_call(task);
+    struct ph_op *op = ph_task_call(L, task);
     if (!self->folder)
         return luaL_error(L, "the folder is watched no more");
     if (ph_watch_start(op, self->folder, deadline) != PH_OK)

@@ -110,9 +110,38 @@ static int handled(lua_State *L, int status, lua_KContext context)
     return dispatch(L, "answered", lua_gettop(L) - 1);
 }
 
+/* The session has returned or raised. */
+static int session_ended(lua_State *L, int status, lua_KContext context)
+{
+    struct ph_runtime *runtime = ph_runtime_of(L);
+    const char *limit = NULL;
+    (void)context;
+    if (runtime->watcher)
+        limit = runtime->watcher->end_call(runtime, L, status, 1);
+    if (!conn_of(L))
+        return 0;
+    if (!limit && (status == LUA_OK || status == LUA_YIELD)) {
+        ph_conn_end(release(L), PH_REASON_CLOSED);
+        return 0;
+    }
+    lua_pushstring(L, limit);
+    return dispatch(L, "failed", 2);
+}
+
+/* Right here, and not through dispatch: each frame below a session costs memory
+ * as long as its client is there. */
+static int session(lua_State *L, struct ph_conn *conn)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, conn->server->handler);
+    ph_conn_push(L, conn);
+    if (ph_runtime_of(L)->watcher)
+        ph_runtime_of(L)->watcher->begin_call(ph_runtime_of(L));
+    return session_ended(L, lua_pcallk(L, 1, 0, 1, 0, session_ended), 0);
+}
+
 static int message(lua_State *L, struct ph_conn *conn)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, conn->server->on_message);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, conn->server->handler);
     ph_conn_push(L, conn);
     lua_pushlstring(L, conn->op->len ? (const char *)conn->op->data : "",
                     conn->op->len);
@@ -160,7 +189,8 @@ static int body(lua_State *L)
     case PH_JOB_MESSAGE:
         return message(L, conn);
     case PH_JOB_OPENED:
-        return dispatch(L, "opened", 0);
+        return conn->server->quiet_open ? session(L, conn)
+                                        : dispatch(L, "opened", 0);
     case PH_JOB_ADOPTED:
         return adopted(L, conn);
     case PH_JOB_RESUMED:

@@ -119,7 +119,7 @@ static int idle_resumed(lua_State *L, int status, lua_KContext context)
     (void)context;
     ph_runtime_of(L)->current->awaited = NULL;
     ph_wait_resumed(L);
-    lua_pushboolean(L, ph_runtime_of(L)->current->wait.status == PH_OK);
+    lua_pushboolean(L, ph_task_waited(L)->status == PH_OK);
     return 1;
 }
 
@@ -128,7 +128,7 @@ static int wait_for(lua_State *L, struct ph_runtime *other,
 {
     int64_t deadline = ph_check_deadline(L, 2, -1);
     struct ph_task *task = ph_wait_check(L, "wait");
-    if (ph_task_wait_one(task, signal, deadline)) {
+    if (ph_task_wait_one(L, signal, deadline)) {
         lua_pushboolean(L, signal->set);
         return 1;
     }
@@ -163,7 +163,7 @@ static int generation_tracked(lua_State *L)
 {
     struct ph_runtime *other = &check(L)->runtime;
     struct ph_task *task = ph_wait_check(L, "wait");
-    if (ph_task_wait_one(task, &other->tracked, PH_FOREVER)) {
+    if (ph_task_wait_one(L, &other->tracked, PH_FOREVER)) {
         ph_signal_reset(&other->tracked);
         lua_pushboolean(L, 1);
         return 1;
@@ -289,7 +289,7 @@ static int remote_wait(lua_State *L)
         return push_results(L);
     remote->task->observed = true;
     task = ph_wait_check(L, "wait");
-    if (ph_task_wait_one(task, &remote->task->ended, deadline))
+    if (ph_task_wait_one(L, &remote->task->ended, deadline))
         return remote_resumed(L, LUA_OK, 0);
     task->awaited = &remote->of->generation->runtime;
     return ph_wait_yield(L, task, remote_resumed);
@@ -345,7 +345,7 @@ static int wait_signal(lua_State *L)
     struct ph_host *host = ph_host_of(L);
     int64_t deadline = ph_check_deadline(L, 1, -1);
     struct ph_task *task = ph_wait_check(L, "wait_signal");
-    if (ph_task_wait_one(task, &host->signalled, deadline))
+    if (ph_task_wait_one(L, &host->signalled, deadline))
         return signal_resumed(L, LUA_OK, 0);
     return ph_wait_yield(L, task, signal_resumed);
 }

@@ -308,7 +308,7 @@ static int receive_resumed(lua_State *L, int status, lua_KContext context)
 static int receive(lua_State *L)
 {
     struct ph_task *task = ph_wait_check(L, "receive");
-    if (ph_task_wait_one(task, &ph_host_of(L)->mailed, PH_FOREVER))
+    if (ph_task_wait_one(L, &ph_host_of(L)->mailed, PH_FOREVER))
         return push_mail(L);
     return ph_wait_yield(L, task, receive_resumed);
 }

@@ -17,30 +17,6 @@ local M = {
   wait_all = core.wait_all,
 }
 
-local methods = core.methods
-
--- An iterator that ends when the other end has closed and raises on anything
--- else.
-local function each(self, method)
-  return function()
-    local value, code, info = method(self)
-    if value == nil and code ~= "closed" then
-      error(tostring(info), 2)
-    end
-    return value
-  end
-end
-
----The messages of a message pipe, one by one.
-function methods:messages()
-  return each(self, methods.receive)
-end
-
----The lines of a byte pipe without their ends; a last one needs none.
-function methods:lines()
-  return each(self, methods.read_line)
-end
-
 local call_options = { "timeout", "wait", "max_message", "peer" }
 
 ---Opens the pipe, writes one message, reads the reply and closes, all under one

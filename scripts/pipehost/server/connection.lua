@@ -112,6 +112,11 @@ function kinds.opened(conn)
   return run(conn)
 end
 
+-- The session raised.
+function kinds.failed(conn, message, limit)
+  return script_error(conn, message, limit)
+end
+
 -- on_message raised, or returned anything but a reply or nothing.
 function kinds.answered(conn, ok, reply, code, info)
   if not ok then

@@ -37,7 +37,8 @@ function Server:core_options()
     name = self.name,
     timeout = options.timeout,
     idle_timeout = options.idle_timeout,
-    on_message = options.on_message,
+    handler = options.on_message or options.session,
+    messages = options.on_message ~= nil,
     dispatch = connection.dispatch,
     object = self,
     frame = options.frame and frame.of(options.frame),
@@ -47,7 +48,7 @@ function Server:core_options()
     spread = self:is_spread(),
     closes = options.on_reload == "close",
     finishes = options.on_reload == "finish" or not options.on_message,
-    quiet_open = options.on_message and not options.on_open and not debugging,
+    quiet_open = not options.steps and not options.on_open and not debugging,
     quiet_end = not options.on_close and not debugging,
     quiet_adopt = not options.on_adopt and not options.migrate and not options.state_version,
   }
