@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The tick on Windows: a helper thread, which suspends the loop's thread while
  * it sets the hook. It takes no lock meanwhile: the suspended one may hold any
- * of the heap's or the loader's. It sleeps while no Lua runs. */
+ * of the heap's or the loader's. It sleeps when no Lua has run for a while, and
+ * not after each message: to wake it again is a system call in the path of the
+ * next one, and gives it a processor just then. */
 #include <stdlib.h>
 #include <windows.h>
 
 #include "limit.h"
+
+#define AWAKE_TICKS 100 /* without any Lua before it sleeps */
 
 struct system {
     HANDLE loop, helper;
@@ -62,17 +66,34 @@ static bool sleep_until_needed(struct ph_ticker *ticker, unsigned slice)
     return true;
 }
 
+/* How many ticks no Lua has run for. `running` is read first: what begins after
+ * that changes the slice. */
+static int idle_ticks(const struct ph_ticker *ticker, unsigned *seen, int idle)
+{
+    bool runs = ticker->running != NULL;
+    MemoryBarrier();
+    unsigned slice = ticker->slice;
+    idle = runs || slice != *seen ? 0 : idle + 1;
+    *seen = slice;
+    return idle;
+}
+
 static DWORD WINAPI run(void *parameter)
 {
     struct ph_ticker *ticker = parameter;
     struct system *system = ticker->system;
-    unsigned slice = ticker->slice;
+    unsigned slice = ticker->slice; /* whose `start` is known */
+    unsigned seen = slice;
     int64_t start = 0;
+    int idle = AWAKE_TICKS;
     for (;;) {
-        if (!ticker->running && !sleep_until_needed(ticker, slice))
+        idle = idle_ticks(ticker, &seen, idle);
+        if (idle > AWAKE_TICKS && !sleep_until_needed(ticker, seen))
             return 0;
         if (WaitForSingleObject(system->end, PH_TICK_MS) == WAIT_OBJECT_0)
             return 0;
+        if (!ticker->running)
+            continue;
         if (slice == ticker->slice) {
             tick(ticker, slice, (int)(cpu_time(system->loop) - start));
         } else {

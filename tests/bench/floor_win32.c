@@ -33,6 +33,7 @@ struct server {
     const char *name;
     int stream;
     int exchange;
+    int close; /* hang up so that nothing is lost, as pipehost does */
     struct instance *instances;
 };
 
@@ -68,13 +69,35 @@ static DWORD start_write(struct instance *c, DWORD size, DWORD *bytes)
                                                               : GetLastError();
 }
 
-static DWORD hang_up(struct instance *c)
+static int create_instance(const struct server *s, struct instance *c)
 {
-    DisconnectNamedPipe(c->pipe);
+    DWORD type = s->stream ? PIPE_TYPE_BYTE | PIPE_READMODE_BYTE
+                           : PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE;
+
+    c->pipe = CreateNamedPipeA(
+        s->name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, type,
+        PIPE_UNLIMITED_INSTANCES, BUFFER_SIZE, BUFFER_SIZE, 0, NULL);
+    if (c->pipe == INVALID_HANDLE_VALUE)
+        return 0;
+    return CreateIoCompletionPort(c->pipe, s->port, (ULONG_PTR)c, 0) != NULL &&
+           SetFileCompletionNotificationModes(
+               c->pipe, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS |
+                            FILE_SKIP_SET_EVENT_ON_HANDLE);
+}
+
+/* A disconnect takes back what the client has not read yet; only a handle that
+   is closed does not, and a closed one serves nobody else. */
+static DWORD hang_up(const struct server *s, struct instance *c)
+{
+    if (!s->close)
+        DisconnectNamedPipe(c->pipe);
+    else if (!CloseHandle(c->pipe) || !create_instance(s, c))
+        exit(fail("close"));
     return start_connect(c);
 }
 
-static DWORD answer(struct instance *c, DWORD size, DWORD *bytes)
+static DWORD answer(const struct server *s, struct instance *c, DWORD size,
+                    DWORD *bytes)
 {
     static const int32_t info = FAGE;
     uint32_t flag = 0;
@@ -82,7 +105,7 @@ static DWORD answer(struct instance *c, DWORD size, DWORD *bytes)
     if (size == sizeof flag)
         memcpy(&flag, c->buffer, sizeof flag);
     if (flag != FLAG_ASK)
-        return hang_up(c);
+        return hang_up(s, c);
     memcpy(c->buffer, &info, sizeof info);
     return start_write(c, sizeof info, bytes);
 }
@@ -92,11 +115,11 @@ static DWORD next(const struct server *s, struct instance *c, DWORD error,
                   DWORD *bytes)
 {
     if (error != ERROR_SUCCESS)
-        return hang_up(c);
+        return hang_up(s, c);
     if (c->stage != READING)
         return start_read(c, bytes);
     if (s->exchange)
-        return answer(c, *bytes, bytes);
+        return answer(s, c, *bytes, bytes);
     return start_write(c, *bytes, bytes);
 }
 
@@ -147,22 +170,6 @@ static int serve(const struct server *s)
     return 0;
 }
 
-static int create_instance(const struct server *s, struct instance *c)
-{
-    DWORD type = s->stream ? PIPE_TYPE_BYTE | PIPE_READMODE_BYTE
-                           : PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE;
-
-    c->pipe = CreateNamedPipeA(
-        s->name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, type,
-        PIPE_UNLIMITED_INSTANCES, BUFFER_SIZE, BUFFER_SIZE, 0, NULL);
-    if (c->pipe == INVALID_HANDLE_VALUE)
-        return 0;
-    return CreateIoCompletionPort(c->pipe, s->port, (ULONG_PTR)c, 0) != NULL &&
-           SetFileCompletionNotificationModes(
-               c->pipe, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS |
-                            FILE_SKIP_SET_EVENT_ON_HANDLE);
-}
-
 static int listen_all(struct server *s)
 {
     DWORD error;
@@ -193,11 +200,14 @@ int main(int argc, char **argv)
             s.stream = 1;
         else if (strcmp(argv[i], "--exchange") == 0)
             s.exchange = 1;
+        else if (strcmp(argv[i], "--close") == 0)
+            s.close = 1;
         else
             s.name = argv[i];
     }
     if (s.name == NULL) {
-        fprintf(stderr, "usage: %s [--stream] [--exchange] PIPE\n", argv[0]);
+        fprintf(stderr, "usage: %s [--stream] [--exchange] [--close] PIPE\n",
+                argv[0]);
         return 2;
     }
     if (!listen_all(&s))

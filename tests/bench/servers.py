@@ -89,6 +89,22 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def wineserver(prefix):
+    """Process id of the server of this Wine prefix."""
+    setting = b"WINEPREFIX=" + os.fsencode(prefix)
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", "rb") as file:
+                if not file.read().startswith(b"wineserver"):
+                    continue
+            with open(f"/proc/{pid}/environ", "rb") as file:
+                if setting in file.read().split(b"\0"):
+                    return int(pid)
+        except OSError:  # it has gone, or is somebody else's
+            continue
+    raise ProcessLookupError(f"no wineserver serves {prefix}")
+
+
 def private_bytes(pid):
     """Memory of the process alone that is no file's."""
     with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
