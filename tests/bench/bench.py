@@ -163,8 +163,8 @@ class Bench:
     # Measuring ------------------------------------------------------------------
 
     def rate(self, row):
-        """Half of what the slowest server does when nothing holds the load back: the
-        same for all, and none is near its own limit."""
+        """Half of what the slowest server did in its best run when nothing held the
+        load back: the same for all, and none is near its own limit."""
         return max(round(self.slowest[row.rate_of] / 2, -3), 1000)
 
     def sample(self, kind, row):
@@ -196,7 +196,7 @@ class Bench:
                 runs[kind.name].append(result)
         report.progress("")
         measured = report.summary(row, kinds, runs)
-        self.slowest[row.title] = min(v["value"] for v in measured["kinds"].values())
+        self.slowest[row.title] = min(v["most"] for v in measured["kinds"].values())
         if row.rate_of:
             measured["rate"] = self.rate(row)
         return measured
