@@ -28,32 +28,15 @@
 #define DEEP 10000 /* calls in one another */
 #define SHOWN_LEVELS 10
 
-/* The extra space of a coroutine has the runtime's address, and in the bits that
- * are zero there how it is taken. A new one has what the main thread has. */
-#define TAKEN_BITS ((uintptr_t)3)
-
-static inline uintptr_t extra(lua_State *L)
-{
-    uintptr_t value;
-    static_assert(sizeof value == LUA_EXTRASPACE, "an address fits in there");
-    memcpy(&value, lua_getextraspace(L), sizeof value);
-    return value;
-}
-
-struct ph_runtime *ph_runtime_of(lua_State *L)
-{
-    return (struct ph_runtime *)(extra(L) & ~TAKEN_BITS);
-}
-
 void ph_take(lua_State *co, enum ph_taken how)
 {
-    uintptr_t value = (extra(co) & ~TAKEN_BITS) | (uintptr_t)how;
+    uintptr_t value = (ph_extra(co) & ~PH_TAKEN_BITS) | (uintptr_t)how;
     memcpy(lua_getextraspace(co), &value, sizeof value);
 }
 
 enum ph_taken ph_taken(lua_State *co)
 {
-    return (enum ph_taken)(extra(co) & TAKEN_BITS);
+    return (enum ph_taken)(ph_extra(co) & PH_TAKEN_BITS);
 }
 
 void ph_made(lua_State *L)
@@ -141,7 +124,8 @@ static void park(struct ph_task *task)
     task->state = PH_TASK_READY;
     task->results = 0;
     unlink_task(task);
-    drop_waits(task);
+    if (task->call || task->wait)
+        drop_waits(task);
     task->next = runtime->parked;
     runtime->parked = task;
     runtime->parked_count++;

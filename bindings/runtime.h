@@ -9,6 +9,10 @@
 #ifndef PH_RUNTIME_H
 #define PH_RUNTIME_H
 
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
 #include "lua.h"
 #include "overlapped.h"
 
@@ -94,8 +98,23 @@ struct ph_runtime {
     const enum ph_level *log_least; /* lines below it are dropped */
 };
 
+/* The extra space of a coroutine has the runtime's address, and in the bits that
+ * are zero there how it is taken. A new one has what the main thread has. */
+#define PH_TAKEN_BITS ((uintptr_t)3)
+
+static inline uintptr_t ph_extra(lua_State *L)
+{
+    uintptr_t value;
+    static_assert(sizeof value == LUA_EXTRASPACE, "an address fits in there");
+    memcpy(&value, lua_getextraspace(L), sizeof value);
+    return value;
+}
+
 /* The runtime of a state, from any of its coroutines. */
-struct ph_runtime *ph_runtime_of(lua_State *L);
+static inline struct ph_runtime *ph_runtime_of(lua_State *L)
+{
+    return (struct ph_runtime *)(ph_extra(L) & ~PH_TAKEN_BITS);
+}
 
 /* A coroutine is taken, or is not any more. */
 void ph_take(lua_State *co, enum ph_taken how);

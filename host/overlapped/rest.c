@@ -11,11 +11,12 @@
 /* Nothing is here, nothing hinders it, and no other read waits. */
 static bool may_rest(const struct ph_pipe *pipe)
 {
-    enum ph_status status;
-    return !pipe->reads.head && !pipe->reading && !pipe->rest &&
-           !pipe->read_stops && pipe->attached && !ph_pipe_held(pipe) &&
-           (pipe->mode == PH_MODE_MESSAGE || pipe->frame) &&
-           !ph_pipe_refuses(pipe, false, &status);
+    enum ph_direction one_way = pipe->server ? PH_OUTBOUND : PH_INBOUND;
+    return pipe->state == PH_PIPE_CONNECTED && pipe->direction != one_way &&
+           !pipe->reads.head && !pipe->reading && !pipe->rest &&
+           !pipe->read_stops && !pipe->transacting && !pipe->transact_torn &&
+           !ph_pipe_held(pipe) &&
+           (pipe->mode == PH_MODE_MESSAGE || pipe->frame);
 }
 
 bool ph_read_rest(struct ph_pipe *pipe, struct ph_rest *rest)
@@ -25,7 +26,7 @@ bool ph_read_rest(struct ph_pipe *pipe, struct ph_rest *rest)
     if (!may_rest(pipe))
         return false;
     /* Whoever has a read that rests owns the pipe. */
-    assert(pipe->owners && !pipe->faulty);
+    assert(pipe->owners && pipe->attached && !pipe->faulty);
     status = ph_backend_read(pipe, ph_read_most(pipe), PH_TRY_LATER, &chunk);
     if (status == PH_PENDING) {
         pipe->reading = PH_IN_SYSTEM;
