@@ -59,6 +59,8 @@ void ph_conn_push(lua_State *L, struct ph_conn *conn)
     ph_server_push(L, conn->server, PH_SERVER_NAME);
     self = ph_pipe_push(L, -1);
     lua_remove(L, -2);
+    lua_pushnil(L); /* no state yet */
+    lua_setiuservalue(L, -2, PH_PIPE_VALUE);
     self->timeout_ms = (float)conn->server->timeout_ms;
     lua_pushvalue(L, -1);
     conn->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -76,10 +78,10 @@ int ph_conn_field(lua_State *L, struct ph_conn *conn)
     if (!key)
         return 0;
     if (strcmp(key, "state") == 0) {
-        if (lua_getiuservalue(L, 1, PH_PIPE_FIELDS_VALUE) == LUA_TNIL) {
+        if (lua_getiuservalue(L, 1, PH_PIPE_VALUE) == LUA_TNIL) {
             lua_newtable(L);
             lua_pushvalue(L, -1);
-            lua_setiuservalue(L, 1, PH_PIPE_FIELDS_VALUE);
+            lua_setiuservalue(L, 1, PH_PIPE_VALUE);
         }
         return 1;
     }
@@ -106,8 +108,17 @@ static void close_handle(struct lua_pipe *self)
     ph_pipe_release(pipe);
 }
 
-void ph_conn_drop_userdata(lua_State *L, int *ref, bool lives)
+void ph_conn_push_name(lua_State *L, struct ph_conn *conn)
 {
+    struct ph_server *server = conn->server;
+    if (server->runtime != ph_runtime_of(L)) /* it is crossing from here */
+        server = conn->crossing->from;
+    ph_server_push(L, server, PH_SERVER_NAME);
+}
+
+void ph_conn_drop_userdata(struct ph_server *server, int *ref, bool lives)
+{
+    lua_State *L = server->runtime->L;
     struct lua_pipe *self;
     if (*ref == LUA_NOREF)
         return;
@@ -115,6 +126,8 @@ void ph_conn_drop_userdata(lua_State *L, int *ref, bool lives)
     self = lua_touserdata(L, -1);
     self->conn = NULL;
     self->host_closed = true;
+    ph_server_push(L, server, PH_SERVER_NAME);
+    lua_setiuservalue(L, -2, PH_PIPE_VALUE);
     lua_pop(L, 1);
     luaL_unref(L, LUA_REGISTRYINDEX, *ref);
     *ref = LUA_NOREF;
@@ -193,7 +206,7 @@ void ph_conn_free(struct ph_conn *conn)
     if (conn->worker)
         conn->worker->conn = NULL;
     ph_crossing_free(conn);
-    ph_conn_drop_userdata(conn->server->runtime->L, &conn->ref, false);
+    ph_conn_drop_userdata(conn->server, &conn->ref, false);
     unlink_conn(conn);
     if (conn->op)
         conn->op->done = op_ended;

@@ -101,9 +101,12 @@ void ph_conn_free(struct ph_conn *conn);
 /* Frees its memory if it is over and the port has finished with it. */
 void ph_conn_settle(struct ph_conn *conn);
 
-/* The userdata in that state, *ref, is the script's alone from now on: a handle
- * that the host has closed. With `lives` the pipe goes on elsewhere. */
-void ph_conn_drop_userdata(lua_State *L, int *ref, bool lives);
+/* The userdata in that server's state, *ref, is the script's alone from now on:
+ * a handle that the host has closed. With `lives` the pipe goes on elsewhere. */
+void ph_conn_drop_userdata(struct ph_server *server, int *ref, bool lives);
+
+/* Pushes the name of its server, in a state that has its userdata. */
+void ph_conn_push_name(lua_State *L, struct ph_conn *conn);
 
 /* Methods of pipes that only a connection has: post, checkpoint. Into the table
  * on top of the stack. */

@@ -31,7 +31,7 @@ static int pack_state(lua_State *L)
     struct ph_conn *conn = lua_touserdata(L, 1);
     const char *bad = NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, conn->ref);
-    if (lua_getiuservalue(L, -1, PH_PIPE_FIELDS_VALUE) != LUA_TNIL)
+    if (lua_getiuservalue(L, -1, PH_PIPE_VALUE) != LUA_TNIL)
         bad = ph_value_encode(L, -1, &conn->crossing->parcel);
     if (bad)
         return luaL_error(L, "%s", bad);
@@ -44,7 +44,7 @@ static int unpack_state(lua_State *L)
     struct ph_conn *conn = lua_touserdata(L, 1);
     ph_conn_push(L, conn);
     if (ph_value_decode(L, &conn->crossing->parcel) > 0)
-        lua_setiuservalue(L, -2, PH_PIPE_FIELDS_VALUE);
+        lua_setiuservalue(L, -2, PH_PIPE_VALUE);
     return 0;
 }
 
@@ -115,7 +115,7 @@ static void move_back(struct ph_conn *conn, const char *refusal)
 {
     struct ph_crossing *crossing = conn->crossing;
     struct ph_server *to = conn->server;
-    ph_conn_drop_userdata(to->runtime->L, &conn->ref, true);
+    ph_conn_drop_userdata(to, &conn->ref, true);
     ph_server_count(to, -1);
     conn->server = crossing->from;
     conn->ref = crossing->from_ref;
@@ -132,7 +132,7 @@ static void arrive(struct ph_conn *conn)
 {
     struct ph_crossing *crossing = conn->crossing;
     struct ph_server *from = crossing->from;
-    ph_conn_drop_userdata(from->runtime->L, &crossing->from_ref, true);
+    ph_conn_drop_userdata(from, &crossing->from_ref, true);
     crossing->from = NULL;
     ph_server_count(from, -1);
 }
@@ -198,8 +198,7 @@ void ph_crossing_free(struct ph_conn *conn)
     if (!crossing)
         return;
     if (crossing->from) {
-        ph_conn_drop_userdata(crossing->from->runtime->L, &crossing->from_ref,
-                              false);
+        ph_conn_drop_userdata(crossing->from, &crossing->from_ref, false);
         ph_server_count(crossing->from, -1);
     }
     if (crossing->session) {

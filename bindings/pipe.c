@@ -34,10 +34,14 @@ struct lua_pipe *ph_pipe_check(lua_State *L, int index)
 
 const char *ph_pipe_name(lua_State *L, int index)
 {
+    const struct lua_pipe *self = lua_touserdata(L, index);
     const char *name;
-    lua_getiuservalue(L, index, PH_PIPE_NAME_VALUE);
+    if (self->conn)
+        ph_conn_push_name(L, self->conn);
+    else
+        lua_getiuservalue(L, index, PH_PIPE_VALUE);
     name = lua_tostring(L, -1);
-    lua_pop(L, 1); /* the userdata holds it */
+    lua_pop(L, 1); /* the userdata, or the server, holds it */
     return name ? name : "";
 }
 
@@ -45,11 +49,11 @@ struct lua_pipe *ph_pipe_push(lua_State *L, int name)
 {
     struct lua_pipe *self;
     name = lua_absindex(L, name);
-    self = lua_newuserdatauv(L, sizeof *self, PH_PIPE_VALUES);
+    self = lua_newuserdatauv(L, sizeof *self, 1);
     *self = (struct lua_pipe){.timeout_ms = -1};
     luaL_setmetatable(L, PH_PIPE);
     lua_pushvalue(L, name);
-    lua_setiuservalue(L, -2, PH_PIPE_NAME_VALUE);
+    lua_setiuservalue(L, -2, PH_PIPE_VALUE);
     return self;
 }
 
@@ -404,7 +408,7 @@ static int pipe_newindex(lua_State *L)
                           "connection keeps its data in conn.state",
                           key);
     lua_settop(L, 3);
-    lua_setiuservalue(L, 1, PH_PIPE_FIELDS_VALUE);
+    lua_setiuservalue(L, 1, PH_PIPE_VALUE);
     return 0;
 }
 

@@ -13,8 +13,9 @@ struct lua_pipe {
     bool host_closed;     /* the host closed it: outcomes, no misuse */
 };
 
-/* User values of the userdata: the pipe's name, and a table of fields. */
-enum { PH_PIPE_NAME_VALUE = 1, PH_PIPE_FIELDS_VALUE, PH_PIPE_VALUES = 2 };
+/* The one user value of the userdata: the pipe's name; while it is a server's
+ * connection, which has the server's name, its `state` or nil. */
+#define PH_PIPE_VALUE 1
 
 /* The userdata at `index` (an argument error if it is none), open. Raises when
  * the script has closed it. */
