@@ -135,7 +135,8 @@ static void set_runtime(struct ph_generation *generation)
  * Lua's own settings (100, 2^13 bytes) mark all that lives within some 40
  * messages of 64 bytes, and those behind them wait: a fifth of a millisecond for
  * the built-in library alone. So the collector is slower and takes more and
- * smaller steps; it still ends a round long before the garbage doubles.
+ * smaller steps; it still ends a round long before the garbage doubles. The
+ * library itself is loaded before that: nobody waits for it.
  */
 #define COLLECTOR_SPEED 20 /* per cent of Lua's unit for each byte allocated */
 #define COLLECTOR_STEP  10 /* of 2^10 bytes */
@@ -163,11 +164,12 @@ struct ph_generation *ph_generation_open(struct ph_host *host,
         return NULL;
     }
     set_runtime(generation);
-    set_collector(generation->runtime.L);
     link_generation(generation);
     struct opening opening = {generation, options, extra};
-    if (run_open(&opening, error))
+    if (run_open(&opening, error)) {
+        set_collector(generation->runtime.L);
         return generation;
+    }
     ph_generation_close(generation);
     return NULL;
 }
