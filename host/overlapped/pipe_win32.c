@@ -53,7 +53,7 @@ void ph_win_pipe_take(struct ph_pipe *pipe, HANDLE handle, bool skips)
     assert(!pipe->attached);
     w->handle = handle;
     w->skips = skips;
-    w->disconnected = false;
+    w->disconnected = w->peer_left = false;
     pipe->attached = true;
 }
 
@@ -148,6 +148,7 @@ static enum ph_status read_result(struct win_pipe *w, DWORD error,
                                   struct ph_chunk *chunk)
 {
     bool data = w->filled || error == ERROR_MORE_DATA;
+    w->peer_left = !data && error == ERROR_BROKEN_PIPE;
     bool little = w->room > READ_FEW && w->filled < w->room / 4;
     w->idle_room = little ? w->idle_room + 1 : 0;
     chunk->data = w->bytes;
@@ -313,12 +314,24 @@ void ph_backend_drop(intptr_t handle)
     CloseHandle((HANDLE)handle);
 }
 
+/* Can the handle serve another client? Only a disconnected one can, but to
+ * disconnect takes back what was written: not while somebody may still read it.
+ */
+static bool is_free(struct win_pipe *w)
+{
+    const struct ph_listener *listener = w->base.listener;
+    if (!listener || listener->options.movable)
+        return false;
+    if (!w->disconnected && w->peer_left)
+        w->disconnected = DisconnectNamedPipe(w->handle);
+    return w->disconnected;
+}
+
 void ph_backend_close(struct ph_pipe *pipe)
 {
     struct win_pipe *w = win_pipe(pipe);
     assert(pipe->attached && !w->read.pending && !w->write.pending);
-    /* Not disconnected first: that would take back what was written. */
-    if (!w->disconnected || !pipe->listener ||
+    if (!is_free(w) ||
         !ph_win_listener_reuse(pipe->listener, w->handle, w->skips))
         CloseHandle(w->handle);
     w->handle = NULL;

@@ -69,6 +69,7 @@ struct win_pipe {
     HANDLE handle;
     bool skips;        /* a result at once brings no packet as well */
     bool disconnected; /* by us; the handle may serve the next client */
+    bool peer_left;    /* its end is closed: nobody reads any more */
     struct win_io read, write;
     struct ph_op *written;    /* its write is in flight */
     unsigned char *bytes;     /* what the system reads into */
