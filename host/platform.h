@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <time.h>
 
-/* At the very start: UTF-8 on the console, no message boxes, no SIGPIPE. */
+/* At the very start: UTF-8 on the console, no message boxes, no SIGPIPE; malloc
+ * keeps some freed memory for the next who asks. */
 void ph_platform_start(void);
 
 /* This process's id. */

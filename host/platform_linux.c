@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "platform.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,10 +15,29 @@ static void nothing(int number)
     (void)number;
 }
 
+/*
+ * glibc gives the heap's end back to the system when 128 KiB of it are free,
+ * which is two messages of 64 KiB, and the next round of the collector finds
+ * more: the same pages were taken, zeroed and given back for ever. A threshold
+ * that is set no longer adapts, so the other one, from which a block has pages
+ * of its own, is set too.
+ */
+#define KEPT_BYTES  (4 << 20)
+#define OWN_MAPPING (2 << 20)
+
+static void keep_memory(void)
+{
+#ifdef M_TRIM_THRESHOLD
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    mallopt(M_MMAP_THRESHOLD, OWN_MAPPING);
+#endif
+}
+
 void ph_platform_start(void)
 {
     struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_RESTART};
     sigaction(SIGPIPE, &action, NULL);
+    keep_memory();
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 }
 
