@@ -2,8 +2,8 @@
 /*
  * Preloaded by nomem_host_test.py, which compiles it. The n-th allocation that
  * the program itself asks the C library for fails: not those of libraries. The
- * file FAILING_FILE holds n and whether it has failed; who writes there arms it.
- * At the end it also holds how many blocks were never freed.
+ * file FAILING_FILE holds n and whether it has failed; who writes there arms
+ * it. At the end it also holds how many blocks were never freed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
