@@ -147,6 +147,12 @@ struct ph_conn *ph_conn_check(lua_State *L, const char *what)
 /* ---- Its life
  * --------------------------------------------------------------------- */
 
+static void log_no_memory(const struct ph_conn *conn)
+{
+    ph_runtime_log(conn->server->runtime, PH_LOG_ERROR,
+                   "no memory to serve connection %lld", (long long)conn->id);
+}
+
 /* NULL: no memory for one. */
 static struct ph_op *take_op(struct ph_conn *conn, void (*done)(struct ph_op *))
 {
@@ -155,6 +161,8 @@ static struct ph_op *take_op(struct ph_conn *conn, void (*done)(struct ph_op *))
     if (conn->op) {
         conn->op->done = done;
         conn->op->user = conn;
+    } else {
+        log_no_memory(conn);
     }
     return conn->op;
 }
@@ -223,8 +231,7 @@ bool ph_conn_run(struct ph_conn *conn, enum ph_job job)
     conn->job = job;
     if (ph_worker_run(conn))
         return true;
-    ph_runtime_log(conn->server->runtime, PH_LOG_ERROR,
-                   "no memory to serve connection %lld", (long long)conn->id);
+    log_no_memory(conn);
     return false;
 }
 

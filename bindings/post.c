@@ -131,9 +131,15 @@ lua_Integer ph_service_post(struct ph_service *service,
     struct ph_conn *conn = service->conns, *next;
     lua_Integer queued = 0;
     for (; conn; conn = next) {
+        enum ph_status status;
         next = conn->next;
-        if (conn != except)
-            queued += ph_conn_post(conn, data, len) == PH_OK;
+        if (conn == except)
+            continue;
+        status = ph_conn_post(conn, data, len);
+        queued += status == PH_OK;
+        /* Nobody else is told which of them it was. */
+        if (status == PH_NOMEM)
+            lost(conn, status);
     }
     return queued;
 }

@@ -25,6 +25,8 @@ void ph_service_admit(struct ph_service *service, struct ph_pipe *pipe,
 {
     struct ph_conn *conn = calloc(1, sizeof *conn);
     if (!conn) {
+        ph_runtime_log(service->server->runtime, PH_LOG_ERROR,
+                       "no memory for another connection");
         ph_pipe_release(pipe);
         if (place)
             ph_place_return(place);

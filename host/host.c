@@ -62,7 +62,7 @@ static int generation_open(lua_State *L)
     lua_CFunction extra = lua_toboolean(L, 5) ? ph_host_open : NULL;
     struct ph_value *options = ph_value_push(L);
     struct generation_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
-    char *error;
+    char *error, *script;
     handle->generation = NULL;
     luaL_setmetatable(L, GENERATION);
     ph_host_encode(L, 3, 3, options);
@@ -77,9 +77,15 @@ static int generation_open(lua_State *L)
     handle->generation->origin.generation = number;
     handle->generation->runtime.generation = number;
     handle->generation->runtime.owner = (unsigned)luaL_optinteger(L, 4, 0);
-    handle->generation->origin.script = malloc(strlen(name) + 1);
-    if (handle->generation->origin.script)
-        strcpy((char *)handle->generation->origin.script, name);
+    script = malloc(strlen(name) + 1);
+    if (!script) {
+        ph_generation_close(handle->generation);
+        handle->generation = NULL;
+        lua_pushnil(L);
+        lua_pushliteral(L, "not enough memory");
+        return 2;
+    }
+    handle->generation->origin.script = strcpy(script, name);
     return 1;
 }
 
