@@ -179,10 +179,12 @@ static struct note *copy_note(const struct note *model, const void *data)
     return note;
 }
 
-static void tell_others(struct ph_services *from, struct note *model,
+/* False: some were not told, for lack of memory. */
+static bool tell_others(struct ph_services *from, struct note *model,
                         const void *data)
 {
     struct ph_crew *crew = from->crew;
+    bool all = true;
     for (unsigned i = 0; crew && i < crew->count; i++) {
         const struct ph_member *member = &crew->members[i];
         struct note *note;
@@ -192,7 +194,10 @@ static void tell_others(struct ph_services *from, struct note *model,
         note = copy_note(model, data);
         if (note)
             ph_port_post(member->port, &note->post);
+        else
+            all = false;
     }
+    return all;
 }
 
 static void post_to_all(struct ph_service *service, const struct note *note)
@@ -200,12 +205,12 @@ static void post_to_all(struct ph_service *service, const struct note *note)
     ph_service_post(service, NULL, note->data, note->len);
 }
 
-void ph_crew_broadcast(struct ph_services *services, unsigned owner,
+bool ph_crew_broadcast(struct ph_services *services, unsigned owner,
                        const char *key, const void *data, size_t len)
 {
     struct note note = {
         .act = post_to_all, .owner = owner, .key = key, .len = len};
-    tell_others(services, &note, data);
+    return tell_others(services, &note, data);
 }
 
 /* Protected: server:stop_here(ms) as a task of its state. */
@@ -235,10 +240,10 @@ static void stop_service(struct ph_service *service, const struct note *note)
     lua_pop(L, 1);
 }
 
-void ph_crew_stop(struct ph_services *services, unsigned owner, const char *key,
+bool ph_crew_stop(struct ph_services *services, unsigned owner, const char *key,
                   lua_Number ms)
 {
     struct note note = {
         .act = stop_service, .owner = owner, .key = key, .ms = ms};
-    tell_others(services, &note, NULL);
+    return tell_others(services, &note, NULL);
 }

@@ -45,13 +45,13 @@ struct ph_pipe *ph_crew_place(struct ph_service *service, struct ph_pipe *pipe,
 void ph_place_return(struct ph_place *place);
 
 /* Posts to the connections of that name of the script `owner` at all other
- * workers; nothing where there is no memory for the notes. */
-void ph_crew_broadcast(struct ph_services *services, unsigned owner,
+ * workers. False: some did not hear of it, for lack of memory. */
+bool ph_crew_broadcast(struct ph_services *services, unsigned owner,
                        const char *key, const void *data, size_t len);
 
 /* Has the servers of that name at all other workers stop, with this time for
- * their clients. */
-void ph_crew_stop(struct ph_services *services, unsigned owner, const char *key,
+ * their clients. False: likewise. */
+bool ph_crew_stop(struct ph_services *services, unsigned owner, const char *key,
                   lua_Number ms);
 
 #endif

@@ -388,7 +388,8 @@ static int announce(lua_State *L)
     const char *key = luaL_checkstring(L, 1);
     size_t len;
     const char *data = luaL_checklstring(L, 2, &len);
-    ph_crew_broadcast(runtime->services, runtime->owner, key, data, len);
+    if (!ph_crew_broadcast(runtime->services, runtime->owner, key, data, len))
+        return luaL_error(L, "not enough memory");
     return 0;
 }
 
@@ -396,8 +397,9 @@ static int announce(lua_State *L)
 static int stop_others(lua_State *L)
 {
     struct ph_runtime *runtime = ph_runtime_of(L);
-    ph_crew_stop(runtime->services, runtime->owner, luaL_checkstring(L, 1),
-                 luaL_checknumber(L, 2));
+    if (!ph_crew_stop(runtime->services, runtime->owner,
+                      luaL_checkstring(L, 1), luaL_checknumber(L, 2)))
+        return luaL_error(L, "not enough memory");
     return 0;
 }
 

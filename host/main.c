@@ -30,28 +30,46 @@ static const char *library_folder(int argc, char **argv)
     return NULL;
 }
 
-static const char *main_options(int argc, char **argv, struct ph_value *value)
+struct given {
+    int argc;
+    char **argv;
+    struct ph_value *value;
+};
+
+/* Protected: what the main script is told, encoded. */
+static int encode_options(lua_State *L)
 {
-    lua_State *L = luaL_newstate();
+    const struct given *given = lua_touserdata(L, 1);
     const char *bad;
-    if (!L)
-        return "not enough memory";
     lua_newtable(L);
     lua_newtable(L);
-    for (int i = 0; i < argc; i++) {
-        lua_pushstring(L, argv[i]);
+    for (int i = 0; i < given->argc; i++) {
+        lua_pushstring(L, given->argv[i]);
         lua_rawseti(L, -2, i);
     }
     lua_setfield(L, -2, "arguments");
     lua_pushboolean(L, 1);
     lua_setfield(L, -2, "main");
-    lua_pushstring(L, library_folder(argc, argv));
+    lua_pushstring(L, library_folder(given->argc, given->argv));
     lua_setfield(L, -2, "library");
     lua_pushliteral(L, PH_VERSION);
     lua_setfield(L, -2, "version");
-    bad = ph_value_encode(L, -1, value);
+    bad = ph_value_encode(L, -1, given->value);
+    return bad ? luaL_error(L, "%s", bad) : 0;
+}
+
+static bool main_options(int argc, char **argv, struct ph_value *value)
+{
+    struct given given = {argc, argv, value};
+    lua_State *L = luaL_newstate();
+    bool ok;
+    if (!L)
+        return false;
+    lua_pushcfunction(L, encode_options);
+    lua_pushlightuserdata(L, &given);
+    ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
     lua_close(L);
-    return bad ? "arguments" : NULL;
+    return ok;
 }
 
 /* The first worker, after the command line has ended: its exit status. */
@@ -66,6 +84,12 @@ static int close_host(struct ph_host *host, int status)
     return status;
 }
 
+static int give_up(struct ph_host *host, const char *why)
+{
+    ph_port_destroy(host->port);
+    return ph_internal("internal error", why);
+}
+
 int main(int argc, char **argv)
 {
     struct ph_log log = {.to = stderr, .least = PH_LOG_INFO};
@@ -78,12 +102,13 @@ int main(int argc, char **argv)
     ph_host_init(&host, &log);
     host.store = &store;
     if (ph_port_create(&host.port, &os) != PH_OK)
-        return ph_internal("internal error", "no completion port");
+        return ph_internal("internal error",
+                           "no completion port, or no memory for one");
     if (ph_port_watch_signals(host.port, on_signal, &host, &os) != PH_OK)
-        return ph_internal("internal error", "no signals");
+        return give_up(&host, "no signals, or no memory to hear of them");
     host.library = library_folder(argc, argv);
-    if (main_options(argc, argv, &options) != NULL)
-        return ph_internal("internal error", "bad arguments");
+    if (!main_options(argc, argv, &options))
+        return give_up(&host, "no memory for the arguments");
     status = ph_host_run(&host, &options);
     ph_value_free(&options);
     return close_host(&host, status);

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 # run.py: timeout=240
 """The n-th allocation that the host itself makes fails, in a handler's call and
-in a reload: the C code's own and the chunks behind Lua's allocator. Nothing
+in a reload, and in a start: the C code's own and the chunks behind Lua's allocator. Nothing
 crashes or leaks (the sanitizer looks), whoever stays is answered, and the next
 one is served.
 
-All of a handler call, some of a load; MALLOC_STEP=1 in the environment: all."""
+All of a handler call, some of a load and a start; MALLOC_STEP=1 in the environment: all."""
 
 import os
+import signal
+import struct
 import subprocess
 import sys
 
@@ -32,7 +34,7 @@ class Malloc(phtest.TestCase):
             ["gcc", "-shared", "-fPIC", "-O1", "-o", self.library, source, "-ldl"], check=True
         )
 
-    def serve(self):
+    def launch(self):
         before = dict(self.env)
         self.env["LD_PRELOAD"] = self.library
         self.env["MALLOC_FAILING"] = self.file
@@ -41,9 +43,41 @@ class Malloc(phtest.TestCase):
             self.env["ASAN_OPTIONS"] = options + ":verify_asan_link_order=0"
         script = os.path.join(HERE, "malloc.lua")
         server = self.start("serve", "--control", self.control, *self.settings, script)
-        server.wait_for("serving 1 script")
         self.env = before
         return server
+
+    def serve(self):
+        server = self.launch()
+        server.wait_for("serving 1 script")
+        return server
+
+    def start_with(self, n):
+        """A start in which the n-th allocation fails: did it get so far?"""
+        with open(self.file, "wb") as file:
+            file.write(struct.pack("<qq", n, 0))
+        server = self.launch()
+        try:
+            server.wait_for("serving 1 script|memory|nomem|error")
+        except AssertionError:
+            pass  # it has ended; its status tells
+        server.process.send_signal(signal.SIGTERM)
+        status = server.wait(30)
+        with open(self.file, "rb") as file:
+            failed = struct.unpack("<qq", file.read(16))[1]
+        if status == -signal.SIGTERM and failed:
+            status = 1  # it was about to end
+        self.assertGreaterEqual(status, 0, (n, server))
+        self.assertNotIn("Sanitizer", server.err)
+        self.assertTrue(status == 0 or failed, (n, server))
+        if status:
+            self.assertRegex(server.err, "memory|nomem", (n, server))
+        return failed
+
+    def test_start(self):
+        n = int(os.environ.get("MALLOC_FIRST", 1 + os.getpid() % STEP))
+        while self.start_with(n):
+            n += STEP
+        self.assertGreater(n, 50)
 
     def try_all(self, act, step, least):
         server = self.serve()
