@@ -46,8 +46,7 @@ static int64_t deadline(const struct ph_conn *conn, lua_Number ms)
     return ms < 0 || ms > 9e12 ? PH_FOREVER : now + (int64_t)(ms * 1000);
 }
 
-/* ---- The userdata
- * ---------------------------------------------------------------- */
+/* ---- The userdata ---------------------------------------------------- */
 
 void ph_conn_push(lua_State *L, struct ph_conn *conn)
 {
@@ -56,11 +55,9 @@ void ph_conn_push(lua_State *L, struct ph_conn *conn)
         lua_rawgeti(L, LUA_REGISTRYINDEX, conn->ref);
         return;
     }
-    ph_server_push(L, conn->server, PH_SERVER_NAME);
+    lua_pushnil(L); /* no state yet, and the name is the server's */
     self = ph_pipe_push(L, -1);
     lua_remove(L, -2);
-    lua_pushnil(L); /* no state yet */
-    lua_setiuservalue(L, -2, PH_PIPE_VALUE);
     self->timeout_ms = (float)conn->server->timeout_ms;
     lua_pushvalue(L, -1);
     conn->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -144,8 +141,7 @@ struct ph_conn *ph_conn_check(lua_State *L, const char *what)
     return self->conn;
 }
 
-/* ---- Its life
- * --------------------------------------------------------------------- */
+/* ---- Its life -------------------------------------------------------- */
 
 static void log_no_memory(const struct ph_conn *conn)
 {
@@ -340,8 +336,7 @@ static void write_done(struct ph_op *op)
     after_write(op->user);
 }
 
-/* ---- The read of the next message
- * ------------------------------------------------ */
+/* ---- The read of the next message ------------------------------------ */
 
 static void timed_out(struct ph_timer *timer)
 {

@@ -377,8 +377,8 @@ static int available(lua_State *L)
     enum ph_status status;
     ph_phase_check(L, "pipe.available");
     task = ph_wait_check(L, "pipe.available");
-    status = ph_available_start(ph_task_call(L, task), task->runtime->port, name,
-                                deadline);
+    status = ph_available_start(ph_task_call(L, task), task->runtime->port,
+                                name, deadline);
     if (status == PH_MISUSE)
         return luaL_error(L, "pipe.available '%s': %s", name, task->call->why);
     if (status != PH_OK)

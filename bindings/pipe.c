@@ -3,9 +3,9 @@
  * The Lua type "pipehost.pipe": a handle with one reference to a pipe object.
  *
  * A method that waits starts task->call, an operation that the task has for the
- * time of the call, and leaves the coroutine; its continuation gives the result. One that is done at
- * once does not leave it: such calls cost no more than the system's, but after
- * some of them in one turn the task gives way.
+ * time of the call, and leaves the coroutine; its continuation gives the
+ * result. One that is done at once does not leave it: such calls cost no more
+ * than the system's, but after some of them in one turn the task gives way.
  *
  * Closed by the script and closed by the host are different things: the first
  * makes further use a mistake, which raises, the second an outcome that any
@@ -81,8 +81,8 @@ static int resumed(lua_State *L, int status, lua_KContext context)
     return finish(L, task);
 }
 
-/* Operations that are done at once must not keep the loop from the others: after
- * some of them the task gives way for one turn. */
+/* Operations that are done at once must not keep the loop from the others:
+ * after some of them the task gives way for one turn. */
 static void give_way(struct ph_task *task)
 {
     if (ph_op_keep(task->call) != PH_OK)
@@ -123,6 +123,11 @@ static struct call begin(lua_State *L, const char *what, int ms_index)
     return call;
 }
 
+static struct ph_op *operation(lua_State *L, const struct call *call)
+{
+    return ph_task_call(L, call->task);
+}
+
 static int await(lua_State *L, struct call *call, enum ph_status started)
 {
     if (started == PH_MISUSE && call->self->host_closed)
@@ -150,8 +155,8 @@ static int pipe_read(lua_State *L)
     size_t max = check_count(L, 2, PH_MESSAGE_MAX);
     luaL_argcheck(L, max > 0, 2, "a read takes at least one byte");
     return await(L, &call,
-                 ph_read_start(ph_task_call(L, call.task), call.self->pipe, PH_READ_SOME, max,
-                               call.deadline));
+                 ph_read_start(operation(L, &call), call.self->pipe,
+                               PH_READ_SOME, max, call.deadline));
 }
 
 /* read_exact(n, ms) -> n bytes */
@@ -162,8 +167,8 @@ static int pipe_read_exact(lua_State *L)
     luaL_checkinteger(L, 2);
     count = check_count(L, 2, 0);
     return await(L, &call,
-                 ph_read_start(ph_task_call(L, call.task), call.self->pipe, PH_READ_EXACT, count,
-                               call.deadline));
+                 ph_read_start(operation(L, &call), call.self->pipe,
+                               PH_READ_EXACT, count, call.deadline));
 }
 
 /* read_line(ms) -> a line without its end */
@@ -171,8 +176,8 @@ static int pipe_read_line(lua_State *L)
 {
     struct call call = begin(L, "pipe:read_line", 2);
     return await(L, &call,
-                 ph_read_start(ph_task_call(L, call.task), call.self->pipe, PH_READ_LINE, 0,
-                               call.deadline));
+                 ph_read_start(operation(L, &call), call.self->pipe,
+                               PH_READ_LINE, 0, call.deadline));
 }
 
 static enum ph_status start_receive(lua_State *L, struct call *call)
@@ -180,7 +185,7 @@ static enum ph_status start_receive(lua_State *L, struct call *call)
     struct ph_pipe *pipe = call->self->pipe;
     if (ph_task_rest(call->task, pipe, call->deadline) != PH_BUSY)
         return PH_OK;
-    return ph_read_start(ph_task_call(L, call->task), pipe, PH_READ_MESSAGE, 0,
+    return ph_read_start(operation(L, call), pipe, PH_READ_MESSAGE, 0,
                          call->deadline);
 }
 
@@ -236,7 +241,7 @@ static int next_line(lua_State *L)
     lua_pushvalue(L, lua_upvalueindex(1));
     call = begin(L, "pipe:lines", 2);
     return await_next(L, &call,
-                      ph_read_start(ph_task_call(L, call.task), call.self->pipe,
+                      ph_read_start(operation(L, &call), call.self->pipe,
                                     PH_READ_LINE, 0, call.deadline));
 }
 
@@ -269,7 +274,7 @@ static int pipe_write(lua_State *L)
     const char *data = luaL_checklstring(L, 2, &len);
     struct call call = begin(L, "pipe:write", 3);
     return await(L, &call,
-                 ph_write_start(ph_task_call(L, call.task), call.self->pipe, data, len,
+                 ph_write_start(operation(L, &call), call.self->pipe, data, len,
                                 call.deadline));
 }
 
@@ -279,9 +284,9 @@ static int pipe_send(lua_State *L)
     struct call call = begin(L, "pipe:send", 3);
     size_t len;
     const char *data = luaL_checklstring(L, 2, &len);
-    return await(
-        L, &call,
-        ph_send_start(ph_task_call(L, call.task), call.self->pipe, data, len, call.deadline));
+    return await(L, &call,
+                 ph_send_start(operation(L, &call), call.self->pipe, data, len,
+                               call.deadline));
 }
 
 /* transact(data, ms) -> the reply */
@@ -291,24 +296,26 @@ static int pipe_transact(lua_State *L)
     const char *data = luaL_checklstring(L, 2, &len);
     struct call call = begin(L, "pipe:transact", 3);
     return await(L, &call,
-                 ph_transact_start(ph_task_call(L, call.task), call.self->pipe, data, len,
-                                   call.deadline));
+                 ph_transact_start(operation(L, &call), call.self->pipe, data,
+                                   len, call.deadline));
 }
 
 /* connect(ms): waits for a client of a created instance -> true */
 static int pipe_connect(lua_State *L)
 {
     struct call call = begin(L, "pipe:connect", 2);
-    return await(L, &call,
-                 ph_connect_start(ph_task_call(L, call.task), call.self->pipe, call.deadline));
+    return await(
+        L, &call,
+        ph_connect_start(operation(L, &call), call.self->pipe, call.deadline));
 }
 
 /* flush(ms): until the peer has read all -> true */
 static int pipe_flush(lua_State *L)
 {
     struct call call = begin(L, "pipe:flush", 2);
-    return await(L, &call,
-                 ph_flush_start(ph_task_call(L, call.task), call.self->pipe, call.deadline));
+    return await(
+        L, &call,
+        ph_flush_start(operation(L, &call), call.self->pipe, call.deadline));
 }
 
 /* ---- Close ---------------------------------------------------------------------- */

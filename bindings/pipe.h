@@ -24,7 +24,8 @@ struct lua_pipe *ph_pipe_check(lua_State *L, int index);
 /* The name of the pipe at `index`, valid while its userdata lives. */
 const char *ph_pipe_name(lua_State *L, int index);
 
-/* Pushes a new closed userdata with the name at stack index `name`. */
+/* Pushes a new closed userdata with the name at stack index `name`; nil where it
+ * is to be a connection's. */
 struct lua_pipe *ph_pipe_push(lua_State *L, int name);
 
 struct ph_task;

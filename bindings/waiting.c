@@ -77,8 +77,7 @@ void ph_task_call_over(struct ph_task *task)
     task->call = NULL;
 }
 
-/* ---- A receive that rests
- * ---------------------------------------------------- */
+/* ---- A receive that rests -------------------------------------------- */
 
 static void rest_timed_out(struct ph_timer *timer)
 {
@@ -119,8 +118,7 @@ enum ph_status ph_task_rest(struct ph_task *task, struct ph_pipe *pipe,
     return PH_BUSY;
 }
 
-/* ---- Waits for signals
- * -------------------------------------------------------- */
+/* ---- Waits for signals ----------------------------------------------- */
 
 static struct ph_task_wait *new_wait(lua_State *L, struct ph_task *task)
 {
